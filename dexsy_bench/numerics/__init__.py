@@ -1,0 +1,1 @@
+"""Solvers that methods share: compression, non-negative least squares, the choice of alpha."""

@@ -1,0 +1,21 @@
+"""Named random streams: what a case looks like depends on its name alone, never on what ran before it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+import numpy as np
+
+Purpose = Literal["training", "validation", "test"]
+
+
+def generator(purpose: Purpose, *names: str | int | float) -> np.random.Generator:
+    """The random stream called (purpose, *names).
+
+    Streams are Philox generators keyed by the SHA-256 of their name, so any two names give
+    independent streams, on any machine and in any order.
+    """
+    name = "/".join([purpose, *(f"{n:g}" if isinstance(n, float) else str(n) for n in names)])
+    key = np.frombuffer(hashlib.sha256(name.encode()).digest()[:16], dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key))

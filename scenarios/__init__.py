@@ -1,0 +1,1 @@
+"""Scenario definitions, one TOML file each; ``suites.toml`` groups them."""
