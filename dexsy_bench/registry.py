@@ -84,6 +84,16 @@ class Selection:
         return f"{self.name}[{inner}]" if inner else self.name
 
 
+def _parse(text: str) -> int | float | str:
+    """A number where the text is one: Literal[0, 2] does not take "2"."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
 def _show(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
@@ -162,12 +172,15 @@ class Registry:
         return loaded
 
     def method_digest(self, name: str) -> str:
-        """Hash of the source (and shipped weights) of a method, so that a changed one is recomputed."""
+        """Hash of the source (and shipped weights) of a method, so that a changed one is recomputed.
+
+        Files beside it that start with an underscore are no methods but may be shared by them: they count.
+        """
         source = _look_up(self._method_sources, name, "method")
         path = source if isinstance(source, Path) else Path(inspect.getfile(source.load()))
         if path.name == "__init__.py":
             path = path.parent
-        return digest_of_files([path])
+        return digest_of_files([path, *sorted(path.parent.glob("_*.py"))])
 
     # Selections ----------------------------------------------------------------------------
 
@@ -177,12 +190,12 @@ class Registry:
         if not match:
             raise UnknownName(f"'{text}' is not a method: write NAME or NAME[option=value,...]")
         name, inner = match[1], match[2] or ""
-        given: dict[str, str] = {}
+        given: dict[str, Any] = {}
         for part in filter(None, (p.strip() for p in inner.split(","))):
             key, equals, value = part.partition("=")
             if not equals:
                 raise UnknownName(f"'{text}': write option=value, not '{part}'")
-            given[key.strip()] = value.strip()
+            given[key.strip()] = _parse(value.strip())
         options = self.make_options(name, given)
         defaults = self.method(name).Options()
         return Selection(
