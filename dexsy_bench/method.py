@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -95,6 +95,10 @@ class Unsupported(UserError):
     """Raised by a method, or for one, that declines a problem; the message is the reason."""
 
 
+TUNED = "tuned"
+"""The option value that stands for one found on validation draws; see :mod:`dexsy_bench.tuning`."""
+
+
 class Inverter:
     """A method made ready for a problem: strips what it is not told, splits mixing times, validates.
 
@@ -114,6 +118,9 @@ class Inverter:
     """
 
     def __init__(self, method: type[Method], options: Any, problem: Problem) -> None:
+        waiting = [f.name for f in fields(options) if getattr(options, f.name) == TUNED]
+        if waiting:
+            raise Unsupported(f"no tuned {waiting[0]} is stored for it: run `dexsy-bench tune {method.name} SCENARIO`")
         self.problem = problem
         seen = problem.told(method.told)
         masks = problem.acquisition.mask

@@ -1,0 +1,182 @@
+"""A run as a list of frozen jobs, each with a key that names what it computes."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import dexsy_bench
+from dexsy_bench.machine import installed_version
+from dexsy_bench.registry import Registry, Selection, digest_of_files
+from dexsy_bench.scenario import CaseSource
+from dexsy_bench.tuning import resolve
+
+CHUNK = 16
+"""Cases a job. Jobs start at its multiples, so that a resumed run forms the same batches."""
+
+ENGINE = "compartments folder method numerics metrics physics problem rows scenario seeds worker"
+"""The files and folders of the engine that rows depend on."""
+
+PACKAGES = ("numpy", "scipy", "cvxpy-base", "clarabel", "POT", "torch")
+"""The packages whose versions rows depend on."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A method on a batch of cases: small, picklable, enough to compute its rows anywhere.
+
+    Attributes
+    ----------
+    method : str
+        Its name.
+    given : tuple of (option, value)
+        What the selection sets; with the name, the label that rows carry.
+    tuned : tuple of (option, value)
+        Values found on validation draws, which take the place of those options.
+    tuning : str
+        ``default``, ``data-driven``, ``tuned`` or ``given``: where the hyper-parameters come from.
+    family, told : str
+        As the method declares them.
+    scenario : str
+        What rows call the source of the cases.
+    snr : float
+    start, stop : int
+        Cases number start to stop - 1.
+    key : str
+        Hash of all that the rows depend on, save the range of cases.
+    include : tuple of Path
+        Where methods and scenarios are looked for besides the built-in ones.
+    data : Path or None
+        The folder that holds the cases; None: they are drawn from the scenario.
+    """
+
+    method: str
+    given: tuple[tuple[str, Any], ...]
+    tuned: tuple[tuple[str, Any], ...]
+    tuning: str
+    family: str
+    told: str
+    scenario: str
+    snr: float
+    start: int
+    stop: int
+    key: str
+    include: tuple[Path, ...] = ()
+    data: Path | None = None
+
+    @property
+    def label(self) -> str:
+        """The method as users type it: ``tikhonov[order=0]``."""
+        return Selection(self.method, self.given).label
+
+    @property
+    def options(self) -> str:
+        """The inner part of the label."""
+        return self.label.removeprefix(self.method)[1:-1]
+
+    @property
+    def cell(self) -> tuple[str, str, float]:
+        """Label, scenario and SNR: what a leaderboard averages over."""
+        return self.label, self.scenario, self.snr
+
+    def __str__(self) -> str:
+        return f"{self.label} · {self.scenario} · SNR {self.snr:g}"
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """Cases ``start`` to ``stop`` - 1 of a source at one SNR; ``data`` is the folder, where they come from one."""
+
+    source: CaseSource
+    snr: float
+    start: int
+    stop: int
+    data: Path | None = None
+
+
+def source_of(job: Job, registry: Registry) -> CaseSource:
+    """Where the job's cases come from.
+
+    Raises
+    ------
+    UserError
+        If there is no such scenario, or the folder cannot be read.
+    """
+    if job.data is None:
+        return registry.scenario(job.scenario)
+    from dexsy_bench.folder import Folder
+
+    return Folder.read(job.data)
+
+
+def plan(registry: Registry, selections: Sequence[Selection], cells: Sequence[Cell]) -> list[Job]:
+    """Every selection on every cell, a method at a time, in chunks of `CHUNK` cases.
+
+    Raises
+    ------
+    UserError
+        If a method or option is not known, or a tuned value is asked for and was not stored.
+    """
+    jobs = []
+    for selection in selections:
+        method = registry.method(selection.name)
+        for cell in cells:
+            tuned, tuning = resolve(selection, registry, cell.source.name, cell.snr)
+            whole = Job(
+                method=selection.name,
+                given=selection.given,
+                tuned=tuned,
+                tuning=tuning,
+                family=method.family,
+                told=",".join(sorted(method.told)),
+                scenario=cell.source.name,
+                snr=cell.snr,
+                start=cell.start,
+                stop=cell.stop,
+                key=content_key(selection, tuned, cell, registry),
+                include=registry.include,
+                data=cell.data,
+            )
+            jobs += [dataclasses.replace(whole, start=a, stop=b) for a, b in chunks(cell.start, cell.stop)]
+    return jobs
+
+
+def chunks(start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """The ranges in which cases start to stop - 1 are computed: cut at the multiples of `CHUNK`."""
+    while start < stop:
+        end = min(start - start % CHUNK + CHUNK, stop)
+        yield start, end
+        start = end
+
+
+def content_key(selection: Selection, tuned: Iterable[tuple[str, Any]], cell: Cell, registry: Registry) -> str:
+    """Hash of all that the rows of a cell depend on, whichever of its cases they are."""
+    options = registry.make_options(selection.name, {**dict(selection.given), **dict(tuned)})
+    content = {
+        "method": [selection.name, registry.method_digest(selection.name)],
+        "options": dataclasses.asdict(options),
+        "cases": [cell.source.name, cell.source.digest, f"{cell.snr:g}"],
+        "engine": engine_digest(),
+        "packages": package_versions(),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=repr).encode()).hexdigest()[:16]
+
+
+@cache
+def engine_digest() -> str:
+    """Hash of the engine's own source, as far as rows depend on it."""
+    room = Path(dexsy_bench.__file__).parent
+    paths = [path for name in ENGINE.split() for path in (room / name, room / f"{name}.py") if path.exists()]
+    return digest_of_files(paths)
+
+
+@cache
+def package_versions() -> dict[str, str | None]:
+    """Versions of `PACKAGES`; None where one is not installed."""
+    return {name: installed_version(name) for name in PACKAGES}

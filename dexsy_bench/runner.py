@@ -1,0 +1,127 @@
+"""Jobs -> worker processes -> store: resumes what was begun, shows progress, stops cleanly."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from dexsy_bench.executor import Began, Finished, execute
+from dexsy_bench.jobs import Job
+from dexsy_bench.machine import cores, memory_share
+from dexsy_bench.store import Shard, Store
+from dexsy_bench.worker import Setup
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Cache = Literal["use", "ignore", "only"]
+"""`use`: finished shards are kept, failures too. `ignore`: all is computed again. `only`: nothing is computed."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How jobs are run.
+
+    Attributes
+    ----------
+    workers : int
+        Processes at once; by default the physical cores.
+    timeout : float
+        Seconds for a job of up to 16 cases.
+    memory : int or None
+        Bytes that a worker may allocate; None: its share of four fifths of the machine.
+    cache : Cache
+    keep_estimates : bool
+    """
+
+    workers: int = field(default_factory=cores)
+    timeout: float = 600.0
+    memory: int | None = None
+    cache: Cache = "use"
+    keep_estimates: bool = False
+
+
+@dataclass
+class Summary:
+    """What became of the jobs that were asked for.
+
+    Attributes
+    ----------
+    reused : list of Job
+        Found finished.
+    missing : list of Job
+        Not computed, because only the cache was to be used.
+    statuses : Counter
+        Cases computed now, by status.
+    """
+
+    reused: list[Job] = field(default_factory=list)
+    missing: list[Job] = field(default_factory=list)
+    statuses: Counter[str] = field(default_factory=Counter)
+
+
+def run(jobs: Sequence[Job], store: Store, settings: Settings, console: Console) -> Summary:
+    """Compute the jobs that the store does not hold, and put each into it as it ends.
+
+    Raises
+    ------
+    UserError
+        If the disk is full or workers cannot start.
+    KeyboardInterrupt
+        On Ctrl-C and SIGTERM, once the workers are stopped; finished shards are in the store.
+    """
+    from dexsy_bench.progress import Progress
+
+    keep = settings.keep_estimates
+    summary = Summary()
+    todo: list[Job] = []
+    for job in jobs:
+        held = settings.cache != "ignore" and store.holds(Shard.of(job), keep)
+        (summary.reused if held else todo).append(job)
+    if settings.cache == "only":
+        summary.missing = todo
+        return summary
+    workers = max(1, min(settings.workers, len(todo)))
+    setup = Setup(
+        parent=os.getpid(),
+        log=store.path / "workers.log",
+        memory=settings.memory or memory_share(settings.workers),
+        keep_estimates=keep,
+    )
+    with (
+        _termination_interrupts(),
+        Progress(todo, summary.reused, console) as progress,
+        closing(execute(todo, workers, settings.timeout, setup)) as events,
+    ):
+        for event in events:
+            match event:
+                case Began(job):
+                    progress.began(job)
+                case Finished(job, outcome):
+                    store.write(Shard.of(job), outcome, keep)
+                    summary.statuses.update(row["status"] for row in outcome.rows)
+                    progress.finished(job, outcome.rows)
+    return summary
+
+
+@contextmanager
+def _termination_interrupts() -> Iterator[None]:
+    """Let SIGTERM end the body as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,320 @@
+"""A results folder: Parquet shards of rows, estimates on request, and a manifest that says how they were made.
+
+``RUN/rows/*.parquet`` holds one shard a finished job, written under a temporary name and moved, so a
+shard is whole or not there. Nothing that was finished is ever deleted: shards that a newer one replaces
+go to ``RUN/superseded/``, damaged ones to ``RUN/corrupt/``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dexsy_bench.errors import UserError
+from dexsy_bench.jobs import Job
+from dexsy_bench.rows import TEXT, WHOLE, Outcome, Row, columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+FORMAT = 1
+_METADATA = "dexsy_bench"
+
+
+class StoreError(UserError):
+    """A results folder that cannot be read or written."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What one file of rows holds: cases start to stop - 1 of a cell, computed as ``key`` says."""
+
+    label: str
+    scenario: str
+    snr: float
+    start: int
+    stop: int
+    key: str
+
+    @classmethod
+    def of(cls, job: Job) -> Shard:
+        """The shard that a job is to write."""
+        return cls(*job.cell, job.start, job.stop, job.key)
+
+    @property
+    def cell(self) -> tuple[str, str, str]:
+        """What it is a part of; the SNR as text, for one that is not known is NaN, which does not equal itself."""
+        return self.label, self.scenario, f"{self.snr:g}"
+
+    @property
+    def stem(self) -> str:
+        """Name of its files, without the ending."""
+        label = re.sub(r"[^\w.=+-]+", "_", self.label)[:80]
+        scenario = re.sub(r"[^\w.=+-]+", "_", self.scenario)[:80]
+        return f"{label}.{scenario}.snr{self.snr:g}.{self.start:05d}-{self.stop:05d}.{self.key}"
+
+    def covers(self, other: Shard) -> bool:
+        """True if it holds the other's rows, computed the same way."""
+        same = (self.cell, self.key) == (other.cell, other.key)
+        return same and self.start <= other.start and other.stop <= self.stop
+
+    def outdates(self, other: Shard) -> bool:
+        """True if the other's rows must leave the table once this one is in: same cell, other key or same cases."""
+        overlaps = self.start < other.stop and other.start < self.stop
+        return self.cell == other.cell and (self.key != other.key or overlaps)
+
+
+class Store:
+    """A results folder, open for writing by this process alone; use as a context manager.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; made if needed.
+    warn : callable
+        Told of damaged shards that were moved aside.
+
+    Raises
+    ------
+    StoreError
+        If another process writes to it, or it cannot be written.
+    """
+
+    def __init__(self, path: Path, warn: Callable[[str], None] = print) -> None:
+        self.path = path
+        self._warn = warn
+        self._shards: dict[tuple[str, str, str], list[Shard]] = defaultdict(list)
+
+    def __enter__(self) -> Store:
+        from filelock import FileLock, Timeout
+
+        with _explained(self.path):
+            for name in ("rows", "estimates"):
+                (self.path / name).mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(self.path / ".lock", blocking=False)
+            try:
+                self._lock.acquire()
+            except Timeout as error:
+                raise StoreError(
+                    f"another run is writing to {self.path}; wait until it ends, or choose another folder with --out"
+                ) from error
+            try:
+                self._scan()
+            except BaseException:
+                self._lock.release()
+                raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def _scan(self) -> None:
+        self._shards.clear()
+        for leftover in self.path.glob("*/.*.tmp"):
+            leftover.unlink()  # the writer died before it was whole
+        for path in sorted((self.path / "rows").glob("*.parquet")):
+            try:
+                shard = read_shard(path)[0]
+                self._shards[shard.cell].append(shard)
+            except StoreError:
+                moved = self._move(path, "corrupt")
+                self._warn(f"{path.name} is damaged; moved to {moved.parent}, its cases are computed again")
+
+    def holds(self, shard: Shard, estimates: bool = False) -> bool:
+        """True if a finished shard covers this one (and has its estimates, where they are wanted)."""
+        return any(
+            found.covers(shard) and (not estimates or self._estimates(found).exists())
+            for found in self._shards[shard.cell]
+        )
+
+    def write(self, shard: Shard, outcome: Outcome, estimates: bool = False) -> None:
+        """Add a shard, whole or not at all, and move those aside whose rows it replaces.
+
+        Raises
+        ------
+        StoreError
+            If the disk is full or refuses; what was finished before stays.
+        """
+        with _explained(self.path):
+            with ExitStack() as whole:  # moves its files into place in reverse order: rows last
+                whole.enter_context(_whole(self._rows(shard), _row_bytes(shard, outcome.rows)))
+                if estimates:
+                    whole.enter_context(_whole(self._estimates(shard), _estimate_bytes(shard, outcome)))
+                for old in [old for old in self._shards[shard.cell] if shard.outdates(old)]:
+                    self._shards[shard.cell].remove(old)
+                    self._move(self._rows(old), "superseded")
+                    if self._estimates(old).exists():
+                        self._move(self._estimates(old), "superseded")
+            self._shards[shard.cell].append(shard)
+
+    def write_manifest(self, content: dict[str, Any], entry: dict[str, Any]) -> None:
+        """Add definitions of scenarios (``content``) and an entry of the history to the manifest."""
+        with _explained(self.path):
+            path = self.path / "manifest.json"
+            before = load_manifest(self.path) if path.exists() else {}
+            manifest = {
+                "format": FORMAT,
+                **content,
+                "scenarios": {**before.get("scenarios", {}), **content.get("scenarios", {})},
+                "history": [*before.get("history", []), entry],
+            }
+            with _whole(path, (json.dumps(manifest, indent=1, ensure_ascii=False, default=str) + "\n").encode()):
+                pass
+
+    def _rows(self, shard: Shard) -> Path:
+        return self.path / "rows" / f"{shard.stem}.parquet"
+
+    def _estimates(self, shard: Shard) -> Path:
+        return self.path / "estimates" / f"{shard.stem}.safetensors"
+
+    def _move(self, path: Path, room: str) -> Path:
+        folder = self.path / room
+        folder.mkdir(exist_ok=True)
+        target = folder / path.name
+        for number in range(1, 1_000_000):
+            if not target.exists():
+                break
+            target = folder / f"{path.stem}~{number}{path.suffix}"
+        os.replace(path, target)
+        return target
+
+
+# Reading -----------------------------------------------------------------------------------
+
+
+def load_rows(path: str | Path) -> pd.DataFrame:
+    """All rows of a results folder, sorted by scenario, SNR, method, options and case.
+
+    Raises
+    ------
+    StoreError
+        If it is not a results folder, holds no rows, or a shard is damaged.
+    """
+    import pyarrow as pa
+
+    path = Path(path)
+    files = sorted((path / "rows").glob("*.parquet"))
+    if not files:
+        what = "holds no rows yet" if (path / "manifest.json").exists() else "is not a results folder"
+        raise StoreError(f"{path} {what}; `dexsy-bench run --out {path}` makes one")
+    tables = [read_shard(file)[1] for file in files]
+    frame: pd.DataFrame = pa.concat_tables(tables, promote_options="default").to_pandas()
+    extra = sorted(set(frame.columns) - set(columns()))
+    frame = frame.reindex(columns=[*columns(), *extra])
+    return frame.sort_values(["scenario", "snr", "method", "options", "case"], kind="stable", ignore_index=True)
+
+
+def read_shard(path: Path) -> tuple[Shard, pa.Table]:
+    """A shard and its rows, checksums verified.
+
+    Raises
+    ------
+    StoreError
+        If the file is damaged.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            table = file.read()
+        shard = Shard(**json.loads(table.schema.metadata[_METADATA.encode()]))
+        if table.num_rows != shard.stop - shard.start:
+            raise ValueError("rows are missing")
+    except Exception as error:  # whatever a damaged file makes of the reader
+        raise StoreError(
+            f"{path} is damaged ({type(error).__name__}); run the benchmark into this folder again to replace it"
+        ) from error
+    return shard, table.replace_schema_metadata(None)
+
+
+def load_manifest(path: str | Path) -> dict[str, Any]:
+    """How a results folder was made."""
+    file = Path(path) / "manifest.json"
+    try:
+        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{file} cannot be read ({error}); move it away, the next run writes a new one") from error
+    return manifest
+
+
+def load_estimate(run: str | Path, label: str, scenario: str, snr: float, case: int) -> NDArray[np.float32] | None:
+    """The distribution (T, D1, D2) that a method gave for a case; None if it was not kept or not valid."""
+    from safetensors import safe_open
+
+    wanted = Shard(label, scenario, snr, case, case + 1, "")
+    for path in sorted((Path(run) / "estimates").glob("*.safetensors")):
+        with safe_open(path, framework="numpy") as file:
+            shard = Shard(**json.loads(file.metadata()[_METADATA]))
+            if replace(shard, key="").covers(wanted):
+                found = np.flatnonzero(file.get_tensor("cases") == case)
+                return file.get_tensor("distributions")[found[0]] if found.size else None
+    return None
+
+
+# Bytes on disk -----------------------------------------------------------------------------
+
+
+def _row_bytes(shard: Shard, rows: list[Row]) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def kind(name: str) -> pa.DataType:
+        return pa.string() if name in TEXT else pa.int64() if name in WHOLE else pa.float64()
+
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    metadata = {_METADATA: json.dumps(asdict(shard))}
+    schema = pa.schema([(name, kind(name)) for name in names], metadata=metadata)
+    sink = pa.BufferOutputStream()
+    table = pa.table({name: [row.get(name, np.nan) for row in rows] for name in names}, schema=schema)
+    pq.write_table(table, sink, write_page_checksum=True)
+    return bytes(sink.getvalue())
+
+
+def _estimate_bytes(shard: Shard, outcome: Outcome) -> bytes:
+    from safetensors.numpy import save
+
+    kept = np.zeros((0, 1, 1, 1)) if outcome.estimates is None else outcome.estimates
+    tensors: dict[str, NDArray[Any]] = {
+        "cases": np.array(outcome.cases, dtype=np.int64),
+        "distributions": kept.astype(np.float32),
+    }
+    data: bytes = save(tensors, metadata={_METADATA: json.dumps(asdict(shard))})
+    return data
+
+
+@contextmanager
+def _whole(path: Path, data: bytes) -> Iterator[None]:
+    """Put data on the disk under a temporary name, run the body, move it into place."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        yield
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"cannot write to {path}: {error.strerror or error}; what was finished is kept, "
+            "and the same command continues it once that is mended"
+        ) from error
