@@ -1,0 +1,254 @@
+"""From rows, one a case and method, to means with intervals and counted failures."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dexsy_bench.errors import UserError
+from dexsy_bench.metrics import METRICS
+from dexsy_bench.problem import Floats
+from dexsy_bench.statistics import bootstrap_means
+
+DEFAULT_METRICS = ("kl", "js", "w1", "topk", "exchange", "residual")
+FAILURES = ("error", "timeout", "oom", "invalid", "unsupported", "missing")
+"""Why a case has no score; `missing`: it has no row, as when a run was stopped."""
+
+CASE_COLUMNS = ("scenario", "snr", "case")
+LABEL_COLUMNS = ("method", "options", "family", "told", "tuning")
+COSTS = ("seconds", "seconds_alone")
+
+
+class TableError(UserError):
+    """A table that cannot be made; the message says what to ask instead."""
+
+
+def with_labels(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a column `label`: ``tikhonov[order=0]``."""
+    options = rows["options"].fillna("")
+    return rows.assign(label=rows["method"].where(options == "", rows["method"] + "[" + options + "]"))
+
+
+def select(rows: pd.DataFrame, scenarios: Sequence[str] = (), snr: Sequence[float] = ()) -> pd.DataFrame:
+    """The rows of these scenarios and SNR levels (none named: all).
+
+    Raises
+    ------
+    TableError
+        If one is not in the rows.
+    """
+    for column, wanted in (("scenario", scenarios), ("snr", snr)):
+        if wanted:
+            for value in wanted:
+                known = rows[column].unique()
+                if value not in known:
+                    raise TableError(f"no {column} {_show(value)} in these results{_choices(value, known)}")
+            rows = rows[rows[column].isin(list(wanted))]
+    return rows
+
+
+def check_metrics(rows: pd.DataFrame, metrics: Iterable[str]) -> None:
+    """Raise TableError unless every metric exists and some row has a value of it."""
+    ok = rows[rows["status"] == "ok"]
+    for name in metrics:
+        if name not in METRICS:
+            raise TableError(f"no metric '{name}'{_choices(name, list(METRICS))}")
+        if name not in rows or not np.isfinite(ok[name].to_numpy(dtype=float)).any():
+            counts = ", ".join(f"{n} {status}" for status, n in rows["status"].value_counts().items())
+            raise TableError(f"no case has a value of {name}: the {len(rows)} rows are {counts or 'none'}")
+
+
+def leaderboard(
+    rows: pd.DataFrame,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    by: Sequence[str] = ("scenario", "snr"),
+    sort: str | None = None,
+) -> pd.DataFrame:
+    """Mean of each metric with its 95 % interval, and what it stands on.
+
+    A mean is over the cells (scenario x SNR) of a block, each with the same weight, of the mean
+    over the cases that were scored there; it is left out (NaN) where a cell has none. A specimen
+    returns at every SNR, so specimens are what the bootstrap resamples.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        One row a case and method, as :func:`dexsy_bench.store.load_rows` returns them.
+    metrics : sequence of str
+        Keys of :data:`dexsy_bench.metrics.METRICS`.
+    by : sequence of str
+        Columns that make the blocks: of CASE_COLUMNS and LABEL_COLUMNS; empty: one block.
+    sort : str, optional
+        A metric, `seconds`, `seconds_alone` or `label`; js (else the first metric) if not given.
+
+    Returns
+    -------
+    DataFrame
+        One row a block, method and metric, in the order of the table: the columns of `by`, `label`,
+        LABEL_COLUMNS; `cells`, `asked` and `ok` (cases) and a count for each of FAILURES; `seconds` and
+        `seconds_alone` (medians); `metric`, `mean`, `low`, `high`; `scored` of `scorable` cases (a
+        case where the metric is undefined for every method is not scorable) in `scored_cells`
+        cells; `complete` (all scored); `best` (best mean of the complete ones that are no references).
+
+    Raises
+    ------
+    TableError
+    """
+    _check_by(by)
+    check_metrics(rows, metrics)
+    sort = sort or ("js" if "js" in metrics else metrics[0])
+    if sort not in (*metrics, *COSTS, "label"):
+        raise TableError(f"cannot sort by '{sort}'{_choices(sort, [*metrics, *COSTS, 'label'])}")
+
+    results = _Results(rows, metrics)
+    case_by = [column for column in by if column in CASE_COLUMNS]
+    records: list[dict[str, Any]] = []
+    samples: list[Floats] = []
+    groups = results.cases.groupby(case_by, sort=True, dropna=False).indices if case_by else {(): results.every_case}
+    for key, columns in groups.items():
+        block = dict(zip(case_by, key if isinstance(key, tuple) else (key,), strict=True))
+        for label in range(len(results.labels)):
+            for record, sample in results.summarise(label, columns):
+                records.append(block | record)
+                samples.append(sample)
+    board = pd.DataFrame(records)
+    board["mean"], board["low"], board["high"] = bootstrap_means(samples)
+    return _ranked(board, list(by), list(metrics), sort)
+
+
+class _Results:
+    """The rows as arrays (labels L, cases K), so that what is not there shows as a hole."""
+
+    def __init__(self, rows: pd.DataFrame, metrics: Sequence[str]) -> None:
+        keys = list(CASE_COLUMNS)
+        rows = with_labels(rows)
+        twice = rows[rows.duplicated([*keys, "label"])]
+        if len(twice):
+            first = twice.iloc[0]
+            raise TableError(
+                f"two rows for {first['label']}, {first['scenario']}, SNR {first['snr']:g}, case {first['case']}: "
+                "remove one of the shards in rows/"
+            )
+        self.cases = rows[keys].drop_duplicates().sort_values(keys, ignore_index=True)
+        self.every_case = np.arange(len(self.cases))
+        self.cell = self.cases.groupby(["scenario", "snr"], dropna=False).ngroup().to_numpy()
+        self.specimen = self.cases.groupby(["scenario", "case"], dropna=False).ngroup().to_numpy()
+        self.labels = sorted(rows["label"].unique())
+        self.metrics = list(metrics)
+        at = (
+            pd.Categorical(rows["label"], categories=self.labels).codes,
+            rows[keys].merge(self.cases.reset_index(), on=keys, how="left")["index"].to_numpy(),
+        )
+
+        def table(column: str, empty: Any, dtype: Any) -> Any:
+            values = np.full((len(self.labels), len(self.cases)), empty, dtype=dtype)
+            values[at] = rows[column]
+            return values
+
+        self.status = table("status", "missing", object)
+        self.text = {name: table(name, None, object) for name in LABEL_COLUMNS}
+        ok = self.status == "ok"
+        self.values = {
+            name: np.where(ok, table(name, np.nan, float), np.nan) for name in (*dict.fromkeys(metrics), *COSTS)
+        }
+        # Undefined for every method that answered, such as the residual of a noiseless signal.
+        self.scorable = {name: ~(ok.any(axis=0) & ~np.isfinite(self.values[name]).any(axis=0)) for name in self.metrics}
+
+    def summarise(self, label: int, columns: Any) -> Iterable[tuple[dict[str, Any], Floats]]:
+        """For each metric, the record of a method on these cases, and the sample whose mean is wanted."""
+        status = self.status[label, columns]
+        about = {name: _joined(self.text[name][label]) for name in LABEL_COLUMNS}
+        about["tuning"] = _joined(self.text["tuning"][label, columns]) or about["tuning"]
+        common = (
+            {"label": self.labels[label], **about, "cells": np.unique(self.cell[columns]).size}
+            | {"asked": len(columns), "ok": int((status == "ok").sum())}
+            | {name: int((status == name).sum()) for name in FAILURES}
+            | {name: _median(self.values[name][label, columns]) for name in COSTS}
+        )
+        for name in self.metrics:
+            within = columns[self.scorable[name][columns]]
+            x = self.values[name][label, within]
+            scored = within[np.isfinite(x)]
+            cells, scored_cells = np.unique(self.cell[within]).size, np.unique(self.cell[scored]).size
+            sample = np.empty(0)
+            if cells and scored_cells == cells:
+                sample = _specimen_sample(x[np.isfinite(x)], self.cell[scored], self.specimen[scored])
+            yield (
+                common
+                | {"metric": name, "scored": scored.size, "scorable": within.size}
+                | {"scored_cells": scored_cells, "scorable_cells": cells}
+                | {"complete": 0 < scored.size == within.size},
+                sample,
+            )
+
+
+def _specimen_sample(x: Floats, cell: Any, specimen: Any) -> Floats:
+    """One number a specimen, whose mean is the mean over cells of the cell means.
+
+    Each is the specimen's influence on that mean, so specimens can be resampled as a whole. In a
+    single cell they are the values themselves.
+    """
+    cell = np.unique(cell, return_inverse=True)[1]
+    specimen = np.unique(specimen, return_inverse=True)[1]
+    count = np.bincount(cell)
+    means = np.bincount(cell, x) / count
+    influence = np.bincount(specimen, (x - means[cell]) / count[cell])
+    return np.asarray(means.mean() + influence * influence.size / count.size)
+
+
+def badness(metric: str, values: Any) -> Any:
+    """What to minimise: the value, its negative, or its distance from 1, as the metric wants."""
+    better = METRICS[metric].better if metric in METRICS else "low"
+    values = np.asarray(values, dtype=float)
+    return {"low": values, "high": -values, "one": np.abs(values - 1)}[better]
+
+
+def _ranked(board: pd.DataFrame, by: list[str], metrics: list[str], sort: str) -> pd.DataFrame:
+    """In the order of the table, with the best means marked."""
+    rank = [badness(metric, mean) for metric, mean in zip(board["metric"], board["mean"], strict=True)]
+    board["badness"] = np.array(rank, dtype=float)
+    fair = board[board["complete"] & (board["family"] != "reference") & board["mean"].notna()]
+    least = fair.groupby([*by, "metric"], dropna=False)["badness"].transform("min")
+    board["best"] = (board["badness"] == least.reindex(board.index)).fillna(False)
+    board["reference"] = board["family"] == "reference"
+    if sort in metrics:
+        first = board.loc[board["metric"] == sort, [*dict.fromkeys([*by, "label"]), "badness"]]
+        board = board.merge(first.rename(columns={"badness": "order"}), how="left")
+    else:
+        board["order"] = board[sort] if sort in COSTS else 0.0
+    board["metric_order"] = board["metric"].map({name: i for i, name in enumerate(metrics)})
+    board = board.sort_values([*by, "reference", "order", "label", "metric_order"], ignore_index=True)
+    head = [*by, "label", *(name for name in LABEL_COLUMNS if name not in by)]
+    tail = ["metric", "mean", "low", "high", "scored", "scorable", "scored_cells", "scorable_cells", "complete", "best"]
+    return board[[*head, "cells", "asked", "ok", *FAILURES, *COSTS, *tail]]
+
+
+def _check_by(by: Sequence[str]) -> None:
+    for column in by:
+        if column not in (*CASE_COLUMNS, *LABEL_COLUMNS):
+            raise TableError(f"cannot group by '{column}'{_choices(column, [*CASE_COLUMNS, *LABEL_COLUMNS])}")
+
+
+def _joined(texts: Any) -> str:
+    return ", ".join(dict.fromkeys(text for text in texts if text))
+
+
+def _median(values: Floats) -> float:
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if values.size else float("nan")
+
+
+def _show(value: Any) -> str:
+    return f"'{value}'" if isinstance(value, str) else f"{value:g}"
+
+
+def _choices(value: Any, known: Iterable[Any]) -> str:
+    """`(did you mean 'kl'?); there are: ...`, for the end of a message."""
+    known = list(known)
+    close = difflib.get_close_matches(value, known, n=1) if isinstance(value, str) else []
+    hint = f" (did you mean '{close[0]}'?)" if close else ""
+    return f"{hint}; there are: {', '.join(str(k) if isinstance(k, str) else f'{k:g}' for k in sorted(known))}"

@@ -1,0 +1,171 @@
+"""What the numbers look like: signal, truth and every method's estimate, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize, PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from dexsy_bench.metrics import find_peaks
+from dexsy_bench.plots.examples import Example
+from dexsy_bench.plots.style import snr_text, styled
+from dexsy_bench.problem import Floats, Grid
+
+ACROSS = 8
+"""Most panels side by side."""
+CMAP = "Blues"
+TRUE_PEAK: dict[str, Any] = {"marker": "o", "markerfacecolor": "none", "markeredgecolor": "black", "markersize": 7}
+FOUND_PEAK: dict[str, Any] = {"marker": "x", "markeredgecolor": "#D55E00", "markersize": 5, "markeredgewidth": 1.4}
+
+
+def gallery(examples: Sequence[Example], labels: Sequence[str], metric: str = "js") -> Figure:
+    """Signal, truth and estimates of some cases, a line of panels for each (and each mixing time).
+
+    Parameters
+    ----------
+    examples : sequence of Example
+        Cases, such as one specimen at several SNR levels.
+    labels : sequence of str
+        Methods, in the order of the panels.
+    metric : str
+        The score under each panel, besides the peaks found.
+
+    Returns
+    -------
+    Figure
+        Distributions in percent of mass per cell on a square-root scale, the same for all panels
+        of a case; peaks of the truth as circles, those of the estimate as crosses.
+    """
+    panels = 2 + len(labels)
+    tall = -(-panels // ACROSS)
+    across = -(-panels // tall)
+    lines = [(shown, t) for shown in examples for t in range(shown.cases.distributions.shape[1])]
+    with styled():
+        figure = Figure(figsize=(1.62 * across + 1.6, 2.05 * tall * len(lines) + 0.7), layout="constrained")
+        for band, (shown, t) in zip(np.ravel(np.asarray(figure.subfigures(len(lines), 1))), lines, strict=True):
+            grid = band.subplots(tall, across, squeeze=False, gridspec_kw={"wspace": 0.04})
+            _line(band, grid, shown, t, labels, metric)
+        figure.suptitle(_title(examples), fontsize=10)
+        marks = [Line2D([], [], linestyle="none", label=text, **style) for text, style in _MARKS]
+        figure.legend(handles=marks, loc="outside lower center", ncols=3)
+    return figure
+
+
+_MARKS = [("peak of the truth", TRUE_PEAK), ("peak of the estimate", FOUND_PEAK)]
+
+
+def _title(examples: Sequence[Example]) -> str:
+    return " · ".join(dict.fromkeys(f"{shown.scenario}, case {shown.case}" for shown in examples))
+
+
+def _line(band: Any, grid: Any, shown: Example, t: int, labels: Sequence[str], metric: str) -> None:
+    """One case at one mixing time."""
+    signal_axes, truth_axes, *rest = grid.ravel()
+    truth = np.asarray(shown.cases.distributions[0, t])
+    norm = PowerNorm(0.5, vmin=0, vmax=100 * truth.max())
+    image = _signal(signal_axes, shown, t)
+    band.colorbar(image, ax=signal_axes, location="left", label="S / S(0,0)", shrink=0.8, aspect=14)
+    image = _map(truth_axes, shown.problem.grid, truth, norm)
+    true_peaks = _peaks(truth, shown.problem.grid)
+    truth_axes.plot(*true_peaks, linestyle="none", **TRUE_PEAK)
+    truth_axes.set_title("truth")
+    kernel = shown.problem.kernel
+    truth_axes.set_xlabel(f"${kernel.quantity}_1$ ({kernel.quantity_unit})")
+    truth_axes.set_ylabel(f"${kernel.quantity}_2$ ({kernel.quantity_unit})", labelpad=0)
+    for axes, label in zip(rest, labels, strict=False):
+        axes.set_title(_broken(label), fontsize=8 if len(label) < 20 else 7)
+        if label not in shown.estimates:
+            _empty(axes, shown.reasons.get(label, "not run"))
+            continue
+        f = shown.estimates[label][t]
+        _map(axes, shown.problem.grid, f, norm)
+        axes.plot(*true_peaks, linestyle="none", **TRUE_PEAK)
+        axes.plot(*_peaks(f, shown.problem.grid), linestyle="none", **FOUND_PEAK)
+        axes.set_xlabel(_scores(shown, label, metric), fontsize=8)
+        axes.tick_params(labelleft=False, labelbottom=False)  # the axes of the truth
+    for axes in rest[len(labels) :]:
+        axes.set_visible(False)
+    band.colorbar(
+        image, ax=list(grid.ravel()), extend="max", label="mass per cell (%)",
+        shrink=0.8 / len(grid), aspect=14, pad=0.01, ticks=MaxNLocator(4),
+    )  # fmt: skip
+
+
+def _signal(axes: Axes, shown: Example, t: int) -> Any:
+    acquisition, kernel = shown.problem.acquisition, shown.problem.kernel
+    signal = np.asarray(shown.cases.noisy[0, t])
+    mask = shown.problem.mask(t)
+    measured = np.isfinite(signal) if mask is None else mask
+    floor = min(max(shown.problem.sigma or 0.0, 1e-4), 0.5)
+    norm = LogNorm(floor, 1)
+    image = axes.pcolormesh(
+        acquisition.b1, acquisition.b2, np.where(measured, np.maximum(signal, floor), np.nan).T,
+        shading="nearest", cmap="viridis", norm=norm, rasterized=True,
+    )  # fmt: skip
+    times = acquisition.mixing_times
+    when = f", $t_m$ {1e3 * times[t]:g} ms" if times is not None else ""
+    axes.set_title(f"signal, {snr_text(shown.snr)}{when}")
+    axes.set_xlabel(f"${kernel.encoding}_1$ ({kernel.encoding_unit})")
+    axes.set_ylabel(f"${kernel.encoding}_2$ ({kernel.encoding_unit})", labelpad=0)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(3))
+    axes.set_box_aspect(1)
+    axes.grid(visible=False)
+    return image
+
+
+def _map(axes: Axes, grid: Grid, f: Floats, norm: Normalize) -> Any:
+    """A distribution, D1 along x, with the diagonal on which nothing has exchanged."""
+    image = axes.pcolormesh(grid.d1, grid.d2, 100 * f.T, shading="nearest", cmap=CMAP, norm=norm, rasterized=True)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    ends = (max(grid.d1[0], grid.d2[0]), min(grid.d1[-1], grid.d2[-1]))
+    axes.plot(ends, ends, color="0.6", linewidth=0.7, linestyle=":", scalex=False, scaley=False)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(numticks=5))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
+    axes.set_box_aspect(1)
+    axes.grid(visible=False)
+    for spine in axes.spines.values():
+        spine.set_visible(True)
+    return image
+
+
+def _peaks(f: Floats, grid: Grid) -> tuple[Floats, Floats]:
+    """D1 and D2 of its peaks."""
+    f = np.asarray(f, dtype=np.float64)
+    log_d = find_peaks(f[None], grid)[0].log_d
+    return 10 ** log_d[:, 0], 10 ** log_d[:, 1]
+
+
+def _scores(shown: Example, label: str, metric: str) -> str:
+    scores = shown.scores[label]
+    text = ", ".join(f"{name} {scores[name]:.2g}" for name in dict.fromkeys([metric, "topk"]))
+    return text if shown.cases.distributions.shape[1] == 1 else f"{text}\n(mean over $t_m$)"
+
+
+def _empty(axes: Axes, reason: str) -> None:
+    axes.set_box_aspect(1)
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set(visible=True, color="0.8")
+    text = reason if len(reason) <= 80 else reason[:79] + "…"
+    axes.text(0.5, 0.5, _wrapped(text, 20), transform=axes.transAxes, ha="center", va="center", fontsize=7, color="0.4")
+
+
+def _broken(label: str) -> str:
+    """A long label on two lines."""
+    return label if len(label) < 20 else label.replace("[", "\n[", 1)
+
+
+def _wrapped(text: str, width: int) -> str:
+    import textwrap
+
+    return "\n".join(textwrap.wrap(text, width))

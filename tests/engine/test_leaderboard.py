@@ -1,0 +1,339 @@
+"""Leaderboards of hand-made rows: known means, failures that stay visible, marks, and how it all is written."""
+
+import io
+import shutil
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from dexsy_bench import tables
+from dexsy_bench.leaderboard import TableError, leaderboard, select
+from dexsy_bench.statistics import bootstrap_means
+
+METRICS = ("js", "topk", "residual")
+
+
+def row(method, case, js=np.nan, *, options="", snr=100.0, scenario="two", status="ok", family="classical", **more):
+    measured = {"js": js, "topk": 1 - js, "residual": 1 + js} if status == "ok" else {}
+    return {
+        "method": method,
+        "options": options,
+        "family": family,
+        "told": "prior" if family == "reference" else "",
+        "tuning": "given" if options else "default",
+        "scenario": scenario,
+        "snr": snr,
+        "case": case,
+        "status": status,
+        "reason": "" if status == "ok" else "because",
+        "js": np.nan,
+        "topk": np.nan,
+        "residual": np.nan,
+        "seconds": 0.5 if status == "ok" else np.nan,
+        "seconds_alone": 2.0 if case == 0 else np.nan,
+    } | measured | more  # fmt: skip
+
+
+@pytest.fixture
+def rows():
+    """One cell, four cases: `good` complete, `lucky` better but without its hard case, a reference, one all failed."""
+    return pd.DataFrame(
+        [
+            *[row("good", i, js) for i, js in enumerate([0.1, 0.2, 0.3, 0.4])],
+            *[row("good", i, js, options="order=0") for i, js in enumerate([0.2, 0.3, 0.4, 0.5])],
+            *[row("lucky", i, js) for i, js in enumerate([0.05, 0.06, 0.07])],
+            row("lucky", 3, status="timeout"),
+            *[row("known", i, 0.01, family="reference") for i in range(4)],
+            *[row("broken", i, status=s) for i, s in enumerate(["error", "oom", "invalid", "unsupported"])],
+        ]
+    )
+
+
+def of(board, label, metric="js"):
+    found = board[(board["label"] == label) & (board["metric"] == metric)]
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+def test_means_intervals_and_counts(rows):
+    board = leaderboard(rows, METRICS)
+    good = of(board, "good")
+    assert good["mean"] == pytest.approx(0.25)
+    expected = bootstrap_means([[0.1, 0.2, 0.3, 0.4]])
+    assert (good["low"], good["high"]) == (pytest.approx(expected.low[0]), pytest.approx(expected.high[0]))
+    assert (good["asked"], good["ok"], good["scored"], good["complete"]) == (4, 4, 4, True)
+    assert (good["seconds"], good["seconds_alone"]) == (0.5, 2.0)
+    assert of(board, "good", "topk")["mean"] == pytest.approx(0.75)
+    assert of(board, "good[order=0]")["tuning"] == "given"
+    assert of(board, "known")["told"] == "prior"
+
+
+def test_failures_are_counted_by_status_and_never_averaged(rows):
+    board = leaderboard(rows, METRICS)
+    lucky, broken = of(board, "lucky"), of(board, "broken")
+    assert lucky["mean"] == pytest.approx(0.06)
+    assert (lucky["ok"], lucky["asked"], lucky["timeout"], lucky["complete"]) == (3, 4, 1, False)
+    assert [broken[s] for s in ("error", "timeout", "oom", "invalid", "unsupported")] == [1, 0, 1, 1, 1]
+    assert np.isnan(broken["mean"])
+    assert (broken["scored"], broken["complete"]) == (0, False)
+
+
+def test_best_is_complete_and_no_reference(rows):
+    board = leaderboard(rows, METRICS)
+    assert list(board[board["best"] & (board["metric"] == "js")]["label"]) == ["good"]
+    assert list(board[board["best"] & (board["metric"] == "topk")]["label"]) == ["good"]  # highest
+    assert list(board[board["best"] & (board["metric"] == "residual")]["label"]) == ["good"]  # nearest 1
+
+
+def test_residual_is_best_near_one_from_either_side():
+    frame = pd.DataFrame([row("under", 0, 0.1, residual=0.7), row("over", 0, 0.1, residual=1.2)])
+    board = leaderboard(frame, ["residual"])
+    assert list(board[board["best"]]["label"]) == ["over"]
+
+
+def test_order_sorted_by_metric_references_last(rows):
+    def labels(**how):
+        return list(dict.fromkeys(leaderboard(rows, METRICS, **how)["label"]))
+
+    assert labels() == ["lucky", "good", "good[order=0]", "broken", "known"]
+    assert labels(sort="topk") == ["lucky", "good", "good[order=0]", "broken", "known"]
+    assert labels(sort="label") == ["broken", "good", "good[order=0]", "lucky", "known"]
+
+
+def test_a_case_without_a_row_is_missing(rows):
+    fewer = rows[~((rows["method"] == "good") & (rows["options"] == "") & (rows["case"] == 2))]
+    good = of(leaderboard(fewer, ["js"]), "good")
+    assert (good["asked"], good["ok"], good["missing"], good["complete"]) == (4, 3, 1, False)
+
+
+def test_a_method_not_run_in_a_cell_is_there_with_nothing(rows):
+    frame = pd.concat([rows, pd.DataFrame([row("good", i, 0.1, snr=30.0) for i in range(4)])])
+    board = leaderboard(frame, ["js"])
+    absent = board[(board["label"] == "lucky") & (board["snr"] == 30)].iloc[0]
+    assert (absent["missing"], absent["scored"], absent["tuning"]) == (4, 0, "default")
+
+
+def test_a_metric_undefined_for_all_costs_nobody_coverage(rows):
+    noiseless = rows.assign(snr=np.inf, residual=np.nan)
+    board = leaderboard(pd.concat([rows, noiseless]), METRICS)
+    residual = board[(board["label"] == "good") & (board["metric"] == "residual") & np.isinf(board["snr"])].iloc[0]
+    assert (residual["scorable"], residual["scored"], residual["ok"]) == (0, 0, 4)
+    summary = of(leaderboard(pd.concat([rows, noiseless]), METRICS, by=()), "good", "residual")
+    assert (summary["scorable"], summary["scorable_cells"], summary["cells"]) == (4, 1, 2)
+    assert summary["complete"]
+    assert summary["mean"] == pytest.approx(1.25)
+
+
+def test_a_metric_undefined_for_one_method_only_makes_it_incomplete(rows):
+    rows.loc[(rows["method"] == "good") & (rows["options"] == "") & (rows["case"] == 1), "js"] = np.nan
+    board = leaderboard(rows, ["js"])
+    good = of(board, "good")
+    assert (good["scored"], good["scorable"], good["ok"], good["complete"]) == (3, 4, 4, False)
+    assert list(board[board["best"]]["label"]) == ["good[order=0]"]
+    text = tables.markdown(tables.blocks(board, ["scenario", "snr"]), tables.legend(board))
+    assert "† (3)" in text
+    assert "(n): scored on n cases" in text
+
+
+@pytest.fixture
+def two_cells():
+    """Two cells of unequal size; `half` has scores in one of them only."""
+    return pd.DataFrame(
+        [
+            *[row("all", i, 0.1) for i in range(4)],
+            *[row("all", i, 0.5, snr=30.0) for i in range(2)],
+            *[row("half", i, 0.01) for i in range(4)],
+            *[row("half", i, snr=30.0, status="error") for i in range(2)],
+        ]
+    )
+
+
+def test_mean_over_cells_weighs_cells_not_cases(two_cells):
+    whole = of(leaderboard(two_cells, ["js"], by=()), "all")
+    assert whole["mean"] == pytest.approx(0.3)
+    assert (whole["cells"], whole["asked"]) == (2, 6)
+
+
+def test_no_mean_where_a_cell_is_empty(two_cells):
+    board = leaderboard(two_cells, ["js"], by=())
+    half = of(board, "half")
+    assert np.isnan(half["mean"])
+    assert (half["scored_cells"], half["scorable_cells"], half["complete"]) == (1, 2, False)
+    assert list(dict.fromkeys(board["label"])) == ["all", "half"]  # though its one cell is better
+    text = tables.markdown(tables.blocks(board, ()), tables.legend(board))
+    assert "1/2 cells†" in text
+
+
+def test_the_bootstrap_resamples_specimens():
+    # Case i is the same specimen at both SNR: two copies of the same numbers are worth one.
+    rng = np.random.default_rng(0)
+    js = rng.lognormal(-2, 0.7, 40)
+    one = [row("m", i, x) for i, x in enumerate(js)]
+    two = [row("m", i, x, snr=30.0) for i, x in enumerate(js)]
+    other = [row("m", i, x, scenario="three") for i, x in enumerate(rng.lognormal(-2, 0.7, 40))]
+
+    def width(rows):
+        found = of(leaderboard(pd.DataFrame(rows), ["js"], by=()), "m")
+        return found["high"] - found["low"]
+
+    assert width(one + two) == pytest.approx(width(one), rel=1e-9)
+    # Two scenarios of the same spread are independent: narrower by about the square root of 2.
+    assert width(one + other) == pytest.approx((width(one) ** 2 + width(other) ** 2) ** 0.5 / 2, rel=0.1)
+
+
+def test_the_order_of_rows_does_not_matter(rows):
+    shuffled = rows.sample(frac=1, random_state=1)
+    pd.testing.assert_frame_equal(leaderboard(rows, METRICS), leaderboard(shuffled, METRICS))
+
+
+def test_by_scenario_and_by_a_column_of_the_method(rows):
+    frame = pd.concat([rows, rows.assign(scenario="three")])
+    assert set(leaderboard(frame, ["js"], by=["scenario"])["scenario"]) == {"two", "three"}
+    families = leaderboard(frame, ["js"], by=["family"])
+    assert set(families.loc[families["family"] == "reference", "label"]) == {"known"}
+    titles = [block.title for block in tables.blocks(families, ["family"])]
+    assert titles == ["family classical · mean over 2 cells, 8 cases", "family reference · mean over 2 cells, 8 cases"]
+
+
+def test_an_unknown_snr_is_a_cell_of_its_own(rows):
+    board = leaderboard(rows.assign(snr=np.nan), ["js"])
+    assert of(board, "good")["mean"] == pytest.approx(0.25)
+    assert tables.blocks(board, ["scenario", "snr"])[0].title == "two · SNR unknown · 4 cases"
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"metrics": ["jss"]}, "no metric 'jss' \\(did you mean 'js'"),
+        ({"metrics": ["kl"]}, "no case has a value of kl: the 20 rows are 15 ok, "),
+        ({"by": ["snrr"]}, "cannot group by 'snrr' \\(did you mean 'snr'"),
+        ({"sort": "kl"}, "cannot sort by 'kl'"),
+    ],
+)
+def test_clear_errors(rows, how, message):
+    with pytest.raises(TableError, match=message):
+        leaderboard(rows, **{"metrics": METRICS, **how})
+
+
+def test_two_rows_for_one_case_are_refused(rows):
+    with pytest.raises(TableError, match="two rows for good, two, SNR 100, case 0"):
+        leaderboard(pd.concat([rows, rows.iloc[:1]]), ["js"])
+
+
+def test_select(rows):
+    frame = pd.concat([rows, rows.assign(scenario="three", snr=30.0)])
+    assert set(select(frame, ["three"])["snr"]) == {30.0}
+    with pytest.raises(TableError, match=r"no scenario 'thre' in these results \(did you mean 'three'\?\)"):
+        select(frame, ["thre"])
+    with pytest.raises(TableError, match="no snr 31 in these results; there are: 30, 100"):
+        select(frame, snr=[31.0])
+
+
+# How it is written ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def written(rows):
+    board = leaderboard(rows, METRICS)
+    return tables.blocks(board, ["scenario", "snr"]), tables.legend(board)
+
+
+def test_markdown(written):
+    text = tables.markdown(*written)
+    lines = text.splitlines()
+    assert lines[0] == "### two · SNR 100 · 4 cases"
+    assert lines[2].startswith("| method | js ↓ | topk ↑ | residual →1 | cases | failures | time |")
+    good = next(line for line in lines if line.startswith("| `good` |"))
+    assert good.startswith("| `good` | **0.25 ±0.10** |")
+    assert "| 4/4 |" in good
+    assert "| 500 ms | 2.0 s | default |" in good
+    lucky = next(line for line in lines if line.startswith("| `lucky` |"))
+    assert "±0.01†" in lucky
+    assert "| 3/4 | 1 timeout |" in lucky
+    broken = next(line for line in lines if line.startswith("| `broken` |"))
+    assert "| –† |" in broken
+    assert "| 0/4 | 1 error, 1 oom, 1 invalid, 1 unsupported | – |" in broken
+    assert lines.index(next(x for x in lines if x.startswith("| `known` *(reference)* |"))) > lines.index(broken)
+    assert all(line.count("|") == lines[2].count("|") for line in lines if line.startswith("|"))
+    assert "†: not all cases were scored" in text
+    assert "js: Jensen-Shannon divergence [nats]" in text
+
+
+def test_latex_is_escaped(rows):
+    board = leaderboard(rows.assign(scenario="two_compartment"), METRICS)
+    text = tables.latex(tables.blocks(board, ["scenario", "snr"]), tables.legend(board))
+    assert r"two\_compartment $\cdot$ SNR 100" in text
+    assert r"good{[}order=0{]} & " in text
+    assert r"\textbf{0.25 $\pm$0.10}" in text
+    assert r"95\% bootstrap" in text
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 1
+    assert text.isascii()
+    rule = text.index(r"\midrule", text.index("good{[}"))
+    assert rule < text.index("known & ")
+
+
+def test_escape_latex_leaves_no_special_character():
+    assert tables.escape_latex(r"a_b & 5% #1 $x$ {y} ~ ^ \z") == (
+        r"a\_b \& 5\% \#1 \$x\$ \{y\} \textasciitilde{} \textasciicircum{} \textbackslash{}z"
+    )
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles(written, tmp_path):
+    (tmp_path / "table.tex").write_text(tables.latex(*written), encoding="utf-8")
+    (tmp_path / "main.tex").write_text(
+        r"\documentclass{article}\usepackage{booktabs,graphicx}\begin{document}\input{table}\end{document}"
+    )
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def printed(written, width):
+    console = Console(file=io.StringIO(), width=width or 250)
+    console.print(tables.terminal(*written, width))
+    return console.file.getvalue()
+
+
+def test_terminal_shows_every_number(written):
+    text = printed(written, None)
+    for cell in (c.text for block in written[0] for line in (*block.lines, *block.references) for c in line):
+        assert cell in text
+    assert tables.natural_width(written[0]) <= 250
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_a_narrow_terminal_cuts_no_number_and_says_what_is_left_out(written, width):
+    text = printed(written, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    assert "good[order=0]" in text
+    for value in ("0.25", "±0.10", "4/4"):
+        assert value in text
+    header = text.partition("─")[0]
+    assert ("Too narrow here for time alone, tuning" in text) == ("tuning" not in header)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(1e-6, "1.0 µs"), (9.8e-3, "9.8 ms"), (0.0996, "100 ms"), (0.9999, "1.0 s"), (13.8, "14 s"), (90, "1.5 min"),
+     (7200, "2.0 h")],
+)  # fmt: skip
+def test_times_read_well(seconds, text):
+    frame = pd.DataFrame([row("m", i, 0.1, seconds=seconds) for i in range(2)])
+    block = tables.blocks(leaderboard(frame, ["js"]), ["scenario", "snr"])[0]
+    assert block.lines[0][block.header.index("time")].text == text
+
+
+def test_csv_round_trip(rows):
+    board = leaderboard(rows, METRICS)
+    back = pd.read_csv(io.StringIO(board.to_csv(index=False)), keep_default_na=False, na_values=[""])
+    for column in ("mean", "low", "high", "seconds"):
+        np.testing.assert_array_equal(back[column], board[column])
+    assert list(back["label"]) == list(board["label"])
+    assert list(back["best"]) == list(board["best"])
+    assert list(back.columns) == list(board.columns)
