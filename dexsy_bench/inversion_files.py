@@ -1,0 +1,72 @@
+"""What `dexsy-bench invert` leaves behind: arrays, tables, a figure, and a few lines to read."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+
+from dexsy_bench import __version__
+from dexsy_bench.errors import UserError
+from dexsy_bench.inversion import Inversion
+
+
+def write(inversion: Inversion, folder: Path, source: str) -> None:
+    """Write distribution, axis, peak table, summary and figure.
+
+    Parameters
+    ----------
+    inversion : Inversion
+    folder : Path
+        Made where needed; files of an earlier inversion are replaced.
+    source : str
+        The file that the signal came from.
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be written.
+    """
+    from dexsy_bench import inversion_figure
+
+    quantity = inversion.measurement.problem.kernel.quantity
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / "distribution.npy", inversion.f)
+        np.save(folder / f"{quantity}_vals.npy", inversion.measurement.problem.grid.d1)
+        with (folder / "peaks.csv").open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow([f"{quantity}_1", f"{quantity}_2", "mass"])
+            table.writerows([f"{value:.6g}" for value in row] for row in inversion.peak_rows())
+        summary = {"signal": source, "version": __version__, **inversion.summary()}
+        text = json.dumps(summary, indent=2, ensure_ascii=False)
+        (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
+        inversion_figure.save(inversion, folder)
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror or error}") from error
+
+
+def describe(inversion: Inversion) -> list[str]:
+    """The result in a few lines."""
+    problem = inversion.measurement.problem
+    unit = problem.kernel.quantity_unit
+    lines = [f"note: {note}" for note in inversion.measurement.notes]
+    exchanged, rate, ratio = inversion.exchanged_fraction, inversion.exchange_rate, inversion.residual_over_noise
+    if exchanged is None:
+        lines.append("exchanged fraction: none, as only one compartment shows (say --split to divide it)")
+    else:
+        borders = ", ".join(f"{split:.3g}" for split in inversion.splits)
+        lines.append(f"exchanged fraction: {exchanged:.3f} (compartments divided at {borders} {unit})")
+    if rate is not None:
+        lines.append(f"exchange rate: {rate:.3g} 1/s")
+    lines.append(f"diffusion exchange index: {inversion.exchange_index:.3f}")
+    if ratio is not None and problem.sigma:
+        lines.append(f"residual: {ratio:.2f} of the noise (SNR about {1 / problem.sigma:.0f}; 1 is consistent)")
+    lines += [f"peak at ({d1:.3g}, {d2:.3g}) {unit}: mass {mass:.3f}" for d1, d2, mass in inversion.peak_rows()]
+    if inversion.diagnostics.get("converged", 1) == 0:
+        lines.append("warning: the method did not converge")
+    if inversion.diagnostics.get("alpha_at_edge", 0) == 1:
+        lines.append("warning: alpha was chosen at the edge of its range; fix it with the method's option alpha")
+    return lines
