@@ -6,6 +6,8 @@ import sys
 
 import typer
 
+from dexsy_bench.cli import check, doctor, generate, invert, new_method, plot, run, score, table, tune
+from dexsy_bench.cli import list as list_
 from dexsy_bench.errors import UserError
 
 app = typer.Typer(
@@ -17,6 +19,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.command("doctor")(doctor.doctor)
+app.command("list")(list_.list_all)
+app.command("run")(run.run)
+app.command("generate")(generate.generate)
+app.command("invert")(invert.invert)
+app.command("new-method")(new_method.new_method)
+app.command("check")(check.check)
+app.command("score")(score.score)
+app.command("tune")(tune.tune)
+app.command("table")(table.table)
+app.command("plot")(plot.plot)
 
 
 def main() -> None:

@@ -1,0 +1,118 @@
+"""`dexsy-bench table`: the leaderboard of a results folder."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dexsy_bench.errors import UserError
+
+if TYPE_CHECKING:
+    from dexsy_bench.tables import Block
+
+
+class Format(StrEnum):
+    """Ways to write a table."""
+
+    terminal = "terminal"
+    markdown = "markdown"
+    csv = "csv"
+    latex = "latex"
+
+
+SUFFIXES = {".md": Format.markdown, ".csv": Format.csv, ".tex": Format.latex, ".txt": Format.terminal}
+
+
+def table(
+    run: Annotated[Path, typer.Argument(help="A results folder, as `dexsy-bench run --out` writes it.")],
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("--metric", help="A column to show; may be repeated. Default: kl js w1 topk exchange residual."),
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--by",
+            help="What makes a block: scenario, snr, case, method, options, family, told, tuning, or `all` for one "
+            "block; may be repeated. Default: scenario and snr.",
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option("--sort", help="A metric shown, `seconds`, `seconds_alone` or `label`. Default: js.")
+    ] = None,
+    scenario: Annotated[
+        list[str] | None, typer.Option("--scenario", "-s", help="Only this scenario; may be repeated.")
+    ] = None,
+    snr: Annotated[list[float] | None, typer.Option("--snr", help="Only this SNR; may be repeated.")] = None,
+    layout: Annotated[
+        Format | None,
+        typer.Option("--format", "-f", help="Default: as the ending of --out says (.md, .csv, .tex), else terminal."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="A file to write instead of the terminal.")] = None,
+) -> None:
+    """Show means with 95% bootstrap intervals, cases scored, failures and time, a block per scenario and SNR.
+
+    Failures are counted beside each mean; a mean that lacks cases is marked and never called the
+    best. Below the blocks stands a summary over all of them; a method has a mean there only if it
+    has scores in every cell. CSV has the numbers in full, one row a block, method and metric.
+
+        dexsy-bench table results/quick
+        dexsy-bench table results/core --by scenario --metric js --metric w1 --sort w1
+        dexsy-bench table results/core --by all --out leaderboard.md
+    """
+    import pandas as pd
+
+    from dexsy_bench import leaderboard, tables
+    from dexsy_bench.store import load_rows
+
+    rows = leaderboard.select(load_rows(run), scenario or (), snr or ())
+    metrics = metric or leaderboard.DEFAULT_METRICS
+    columns = [] if by == ["all"] else by or ["scenario", "snr"]
+    board = leaderboard.leaderboard(rows, metrics, columns, sort)
+    layout = layout or (SUFFIXES.get(out.suffix.lower(), Format.terminal) if out else Format.terminal)
+    if layout is Format.csv:
+        _write(board.to_csv(index=False), out)
+        return
+    blocks = tables.blocks(board, columns)
+    if len(blocks) > 1:
+        summary = leaderboard.leaderboard(rows, metrics, (), sort)
+        blocks += tables.blocks(summary, ())
+        board = pd.concat([board, summary])
+    notes = tables.legend(board)
+    if layout is Format.terminal:
+        _print(blocks, notes, out)
+    else:
+        _write({Format.markdown: tables.markdown, Format.latex: tables.latex}[layout](blocks, notes), out)
+
+
+def _print(blocks: list[Block], notes: list[str], out: Path | None) -> None:
+    """To the terminal in its width; to a pipe or a file as wide as the tables are, so that nothing is cut."""
+    import io
+
+    from rich.console import Console
+
+    from dexsy_bench import tables
+
+    console = Console(file=io.StringIO() if out else None)
+    if console.is_terminal:
+        console.print(tables.terminal(blocks, notes, console.width))
+        return
+    console.width = max(tables.natural_width(blocks), 80)
+    console.print(tables.terminal(blocks, notes))
+    if isinstance(console.file, io.StringIO):
+        _write(console.file.getvalue(), out)
+
+
+def _write(text: str, out: Path | None) -> None:
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror}") from error
+    typer.echo(f"wrote {out}", err=True)

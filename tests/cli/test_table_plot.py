@@ -1,0 +1,176 @@
+"""`table` and `plot` on a real, small results folder, as a user calls them."""
+
+import io
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from dexsy_bench.cli import app
+from dexsy_bench.errors import UserError
+from dexsy_bench.store import load_rows
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """prior_mean and one that fails, two SNR levels, three cases, estimates kept."""
+    folder = tmp_path_factory.mktemp("results")
+    method = folder / "shy.py"
+    method.write_text(
+        "import numpy as np\n"
+        "from dexsy_bench.method import Estimate, Method\n"
+        "class Shy(Method):\n"
+        "    name = 'shy'\n"
+        "    def invert(self, signals):\n"
+        "        if len(signals) > 1 or signals[0, 0, 20] < 0.4:\n"
+        "            raise RuntimeError('not this one')\n"
+        "        return Estimate(np.full((len(signals), *self.problem.grid.shape), 1 / 4096))\n"
+    )
+    out = folder / "run"
+    result = call(
+        "run", "-s", "two_compartment", "--snr", 100, "--snr", 300, "-n", 3, "-m", "prior_mean", "-m", "shy",
+        "--include", method, "--out", out, "--jobs", 1, "--keep-estimates",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    return out
+
+
+def test_table_in_a_pipe_is_whole(run):
+    result = call("table", run)
+    assert result.exit_code == 0
+    for text in ("two_compartment · SNR 100 · 3 cases", "two_compartment · SNR 300", "mean over 2 cells, 6 cases"):
+        assert text in result.output
+    assert "prior_mean" in result.output
+    assert "error" in result.output
+    assert "…" not in result.output
+
+
+def test_table_csv_holds_the_means_of_the_rows(run):
+    result = call("table", run, "--format", "csv", "--metric", "js", "--metric", "w1")
+    board = pd.read_csv(io.StringIO(result.stdout))
+    rows = load_rows(run)
+    for (method, snr), part in rows.groupby(["method", "snr"]):
+        found = board[(board["method"] == method) & (board["snr"] == snr) & (board["metric"] == "js")].iloc[0]
+        assert found["mean"] == pytest.approx(part["js"].mean(), nan_ok=True)
+        assert found["ok"] == (part["status"] == "ok").sum()
+        assert found["error"] == (part["status"] == "error").sum()
+        assert found["asked"] == 3
+
+
+def test_table_options(run):
+    text = call("table", run, "--by", "all", "--metric", "w1", "--format", "markdown").stdout
+    assert text.startswith("### All · mean over 2 cells, 6 cases")
+    assert "w1 ↓" in text
+    assert "js ↓" not in text
+    text = call("table", run, "--snr", 300, "-f", "markdown").stdout
+    assert "SNR 300" in text
+    assert "SNR 100" not in text
+
+
+@pytest.mark.parametrize(("name", "start"), [("t.md", "### "), ("t.csv", "scenario,snr,label"), ("t.tex", "% needs ")])
+def test_table_writes_a_file_as_its_ending_says(run, tmp_path, name, start):
+    result = call("table", run, "--out", tmp_path / "new" / name)
+    assert result.exit_code == 0
+    assert (tmp_path / "new" / name).read_text(encoding="utf-8").startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--metric", "jss"], "did you mean 'js'"),
+        (["--by", "scenari"], "did you mean 'scenario'"),
+        (["--scenario", "two_compartments"], "did you mean 'two_compartment'"),
+        (["--snr", "31"], "there are: 100, 300"),
+        (["--sort", "nothing"], "cannot sort by 'nothing'"),
+    ],
+)
+def test_table_errors_say_what_there_is(run, arguments, message):
+    with pytest.raises(UserError, match=message):
+        call("table", run, *arguments)
+
+
+@pytest.mark.parametrize("command", ["table", "plot"])
+def test_not_a_results_folder(tmp_path, command):
+    with pytest.raises(UserError, match="is not a results folder"):
+        call(command, tmp_path)
+
+
+def test_plot_draws_every_kind(run):
+    result = call("plot", run)
+    assert result.exit_code == 0
+    found = {path.name for path in (run / "figures").iterdir()}
+    gallery = {name for name in found if name.startswith("gallery-two_compartment-case")}
+    stems = {"snr-js", "time-js-two_compartment", "distribution-js-two_compartment"}
+    assert found - gallery == {f"{stem}.{form}" for stem in stems for form in ("png", "svg")}
+    assert len(gallery) == 2
+    assert all((run / "figures" / name).stat().st_size > 5000 for name in found)
+
+
+def test_plot_options(run, tmp_path):
+    result = call("plot", run, "gallery", "--case", 0, "--case", 2, "--snr", 300, "--format", "png", "--out", tmp_path)
+    assert result.exit_code == 0
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "gallery-two_compartment-case0.png",
+        "gallery-two_compartment-case2.png",
+    }
+
+
+def test_gallery_reads_kept_estimates(run, monkeypatch, tmp_path):
+    """`shy` is not among the methods without --include; its kept estimates are drawn all the same."""
+    from dexsy_bench import plots
+
+    drawn = []
+    original = plots.gallery
+    monkeypatch.setattr(
+        plots, "gallery", lambda shown, labels, metric: drawn.extend(shown) or original(shown, labels, metric)
+    )
+    rows = load_rows(run)
+    ok = rows[(rows["method"] == "shy") & (rows["status"] == "ok")]
+    assert 0 < len(ok) < 6  # the signals decide which
+    first = ok.iloc[0]
+    call("plot", run, "gallery", "--case", first["case"], "--snr", first["snr"], "--format", "svg", "--out", tmp_path)
+    assert drawn[0].scores["shy"]["js"] == pytest.approx(first["js"], rel=1e-5)
+
+
+def test_plot_goes_on_where_one_figure_cannot_be_made(run, tmp_path):
+    result = call("plot", run, "gallery", "snr", "--case", 7, "--format", "svg", "--out", tmp_path)
+    assert result.exit_code == 0
+    assert "skipped gallery-two_compartment-case7: no case 7" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["snr-js.svg"]
+    with pytest.raises(UserError, match="no figure could be drawn"):
+        call("plot", run, "gallery", "--case", 7, "--out", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["galery"], "no figure 'galery' \\(did you mean 'gallery'"),
+        (["snr", "--metric", "kll"], "did you mean 'kl'"),
+        (["snr", "--format", "jpg"], "no format 'jpg'"),
+        (["--scenario", "three_compartment"], "no scenario 'three_compartment' in these results"),
+    ],
+)
+def test_plot_errors_say_what_there_is(run, arguments, message):
+    with pytest.raises(UserError, match=message):
+        call("plot", run, *arguments)
+
+
+def test_a_mistake_ends_with_one_sentence_and_status_2(run):
+    done = subprocess.run(
+        [sys.executable, "-m", "dexsy_bench", "table", str(run), "--metric", "jss"], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("dexsy-bench: no metric 'jss'")
+    assert done.stderr.count("\n") == 1
+
+
+def test_commands_import_nothing_heavy():
+    code = "import sys, dexsy_bench.cli.table, dexsy_bench.cli.plot; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"pandas", "matplotlib", "scipy", "torch", "seaborn"} & set(loaded)
