@@ -47,25 +47,28 @@ class FreeSystem:
     def __init__(self, a: Compression, a_matrix: Floats, alpha: float, free: NDArray[np.bool_]) -> None:
         from scipy.linalg import lapack
 
-        self.a_free = np.asfortranarray(a_matrix[:, np.flatnonzero(free)])
+        self.a, self.free = a, free
         self.bands = alpha * roughness.banded(free)
         self.factor, info = lapack.dpbtrf(self.bands, lower=1)
         if info != 0:
             raise np.linalg.LinAlgError(f"second-difference penalty is not positive definite at alpha = {alpha:g}")
         # Components of A far below alpha are left to conjugate gradients.
-        leading = (a_matrix**2).sum(axis=1) > 1e-2 * alpha
-        self.w, _ = lapack.dtbtrs(self.factor, self.a_free[leading].T, uplo="L")
-        self.capacitance = np.eye(int(leading.sum())) + self.w.T @ self.w
+        leading = np.flatnonzero((a_matrix**2).sum(axis=1) > 1e-2 * alpha)
+        self.w, _ = lapack.dtbtrs(self.factor, a_matrix[leading][:, free.ravel()].T, uplo="L", overwrite_b=True)
+        self.capacitance = np.eye(leading.size) + self.w.T @ self.w
         self.cholesky = np.linalg.cholesky(self.capacitance)
 
     def multiply(self, x: Floats) -> Floats:
+        """The exact matrix times x."""
         from scipy.linalg.blas import dsbmv
 
-        return np.asarray(dsbmv(self.bands.shape[0] - 1, 1.0, self.bands, x, lower=1)) + self.a_free.T @ (
-            self.a_free @ x
-        )
+        f = np.zeros((1, *self.free.shape))
+        f[0, self.free] = x
+        smooth = dsbmv(self.bands.shape[0] - 1, 1.0, self.bands, x, lower=1)
+        return np.asarray(smooth) + self.a.adjoint(self.a.apply(f))[0, self.free]
 
     def precondition(self, r: Floats) -> Floats:
+        """The inverse of the matrix, the weak part of A left out, times r."""
         from scipy.linalg import cho_solve, lapack
 
         half, _ = lapack.dtbtrs(self.factor, r[:, None], uplo="L")
@@ -104,10 +107,12 @@ class Case:
         self.scale = np.abs(self.b).max()
 
     def gradient(self, f: Floats) -> Floats:
+        """Gradient of the objective, (D1, D2)."""
         # The residual is taken first: it is small, and so is its rounding.
         return self.a.adjoint(self.a.apply(f[None]) - self.y)[0] + self.alpha * roughness.apply(f[None])[0]
 
     def objective(self, f: Floats) -> float:
+        """Twice the objective."""
         misfit = ((self.a.apply(f[None]) - self.y) ** 2).sum()
         return float(misfit + self.alpha * (f * roughness.apply(f[None])[0]).sum())
 

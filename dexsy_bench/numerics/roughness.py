@@ -1,4 +1,7 @@
-"""The second-difference penalty ``||L f||^2``: squared second differences of f along both axes, f being 0 outside the grid."""
+"""The second-difference penalty ``||L f||^2``.
+
+The squared second differences of f along both axes, summed; f is 0 outside the grid.
+"""
 
 from __future__ import annotations
 
