@@ -1,0 +1,85 @@
+"""The documents hold: commands are understood, links lead somewhere, versions agree."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+
+import dexsy_bench
+from dexsy_bench.cli import app
+from dexsy_bench.registry import Registry
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+
+
+def commands(text):
+    """Lines of code blocks, and code in sentences, that start with dexsy-bench."""
+    blocks = re.findall(r"^```\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    inline = re.findall(r"`(dexsy-bench [^`]+)`", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE))
+    lines = [line for block in blocks for line in block.splitlines()] + inline
+    return [" ".join(line.split()) for line in lines if line.startswith("dexsy-bench ") and "..." not in line]
+
+
+COMMANDS = [
+    pytest.param(line, id=f"{path.name}: {line}")
+    for path in DOCUMENTS
+    for line in dict.fromkeys(commands(path.read_text("utf-8")))
+]
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_commands_are_understood(line):
+    group = typer.main.get_command(app)
+    name, *arguments = shlex.split(line, comments=True)[1:]
+    assert name in group.commands
+    if arguments:  # a command that a sentence only names has none
+        context = group.commands[name].make_context(name, arguments, parent=group.context_class(group))
+        check_names(context.params)
+
+
+def check_names(params):
+    """Suites, scenarios and built-in methods that a command names exist."""
+    registry = Registry()
+    if params.get("suite") is not None:
+        assert params["suite"] in registry.suites
+    scenarios = params.get("scenario") or params.get("scenarios") or []
+    for name in [scenarios] if isinstance(scenarios, str) else scenarios:
+        assert name in (*registry.scenario_names, "SCENARIO")
+    methods = params.get("method") or []
+    for text in [methods] if isinstance(methods, str) else methods:
+        if text.partition("[")[0] in registry.method_names:
+            registry.select(text)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(document):
+    for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text("utf-8")):
+        if target.startswith("http"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (document.parent / path).resolve() if path else document
+        assert file.exists(), target
+        if anchor:
+            assert anchor in map(slug, re.findall(r"^#+ (.*)$", file.read_text("utf-8"), re.MULTILINE)), target
+
+
+def slug(heading):
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def test_every_document_is_in_the_index():
+    index = (ROOT / "docs" / "README.md").read_text("utf-8")
+    for path in ROOT.glob("docs/*.md"):
+        assert path.name == "README.md" or f"]({path.name})" in index
+
+
+def test_versions_agree():
+    version = dexsy_bench.__version__
+    assert re.search(rf"^version: {re.escape(version)}$", (ROOT / "CITATION.cff").read_text("utf-8"), re.MULTILINE)
+    first = re.search(r"^## \[(.*?)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert first
+    assert first[1] in (version, "Unreleased")
