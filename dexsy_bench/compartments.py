@@ -158,7 +158,8 @@ def blobs(log_d: Array, centres: Array, widths: Array) -> Array:
     """
     xp = array_namespace(log_d, centres)
     z = (log_d[None, :, None] - xp.log10(centres)[:, None, :]) / widths[:, None, :]
-    g = xp.exp(-0.5 * z * z)
+    # Relative to the nearest cell, so that a blob narrower than a cell does not vanish between two.
+    g = xp.exp(0.5 * (xp.min(z * z, axis=1, keepdims=True) - z * z))
     return g / xp.sum(g, axis=1, keepdims=True)
 
 

@@ -23,7 +23,7 @@ CHUNK = 16
 ENGINE = "compartments folder method numerics metrics physics problem rows scenario seeds worker"
 """The files and folders of the engine that rows depend on."""
 
-PACKAGES = ("numpy", "scipy", "cvxpy-base", "clarabel", "POT", "torch")
+PACKAGES = ("numpy", "scipy", "cvxpy", "clarabel", "POT", "torch")
 """The packages whose versions rows depend on."""
 
 

@@ -160,6 +160,8 @@ class Inverter:
         return _unfold(parts, n, t)
 
     def _validated(self, estimate: Estimate, batch: tuple[int, ...]) -> Estimate:
+        if not isinstance(estimate, Estimate):
+            raise InvalidEstimate(f"invert returned a {type(estimate).__name__}, not an Estimate")
         validate(estimate.distributions, (*batch, *self.problem.grid.shape))
         return estimate
 
@@ -168,6 +170,8 @@ def validate(f: NDArray[Any], shape: tuple[int, ...], tolerance: float = 1e-6) -
     """Raise InvalidEstimate unless f has that shape, is finite, non-negative and of mass 1."""
     if not isinstance(f, np.ndarray):
         raise InvalidEstimate(f"distributions are a {type(f).__name__}, not a NumPy array")
+    if f.dtype.kind not in "fiu":
+        raise InvalidEstimate(f"distributions are of type {f.dtype}, not of real numbers")
     if f.shape != shape:
         raise InvalidEstimate(f"distributions have shape {f.shape} where {shape} was expected")
     if not np.isfinite(f).all():

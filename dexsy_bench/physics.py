@@ -85,7 +85,7 @@ def rician(signal: Array, normals: Array, sigma: Array) -> Array:
         Noise SD per channel, 1/SNR; 0 leaves the magnitude as it is.
     """
     xp = array_namespace(signal)
-    sigma = xp.reshape(xp.asarray(sigma, dtype=signal.dtype), (-1,) + (1,) * (signal.ndim - 1))
+    sigma = xp.reshape(xp.asarray(sigma, dtype=signal.dtype, device=signal.device), (-1,) + (1,) * (signal.ndim - 1))
     return xp.hypot(signal + sigma * normals[0, ...], sigma * normals[1, ...])
 
 

@@ -18,11 +18,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from dexsy_bench.errors import UserError
 from dexsy_bench.method import Method
-from dexsy_bench.scenario import Scenario
+from dexsy_bench.scenario import SNR, Scenario, ScenarioError, explain
 
 
 class UnknownName(UserError):
@@ -57,9 +57,9 @@ class Suite:
 class _SuiteSection(BaseModel):
     model_config = ConfigDict(extra="forbid")
     title: str
-    scenarios: tuple[str, ...]
-    cases: int
-    snr: tuple[float, ...] | None = None
+    scenarios: tuple[str, ...] = Field(min_length=1)
+    cases: int = Field(ge=1, strict=True)
+    snr: tuple[SNR, ...] | None = Field(default=None, min_length=1)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,10 @@ def _parse(text: str) -> int | float | str:
 
 
 def _show(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """As short as can be read back to the same value."""
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    return str(value)
 
 
 class Registry:
@@ -113,6 +116,10 @@ class Registry:
         for path in self.include:
             if not path.exists():
                 raise PluginError(f"--include {path}: no such file or folder")
+            if path.is_file() and path.suffix not in (".py", ".toml"):
+                raise PluginError(
+                    f"--include {path}: not a method (NAME.py), a scenario (NAME.toml) or a folder of them"
+                )
         self._loaded: dict[str, type[Method]] = {}
 
     # Methods -------------------------------------------------------------------------------
@@ -164,7 +171,7 @@ class Registry:
             loaded = source.load()
         except PluginError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             reason = f"{type(error).__name__}: {error}"
             raise PluginError(f"method '{name}' cannot be loaded from {source}: {reason}") from error
         if not (inspect.isclass(loaded) and issubclass(loaded, Method)):
@@ -180,7 +187,7 @@ class Registry:
         path = source if isinstance(source, Path) else Path(inspect.getfile(source.load()))
         if path.name == "__init__.py":
             path = path.parent
-        return digest_of_files([path, *sorted(path.parent.glob("_*.py"))])
+        return digest_of_files([path, *sorted(path.parent.glob("_*"))])
 
     # Selections ----------------------------------------------------------------------------
 
@@ -262,14 +269,27 @@ class Registry:
         for folder in [*map(Path, package.__path__), *self.include]:
             path = folder / "suites.toml"
             if folder.is_dir() and path.exists():
-                for name, fields in tomllib.loads(path.read_text(encoding="utf-8")).items():
-                    suites[name] = Suite(name, **_SuiteSection(**fields).model_dump())
+                suites.update(_read_suites(path))
         return suites
 
     def suite(self, name: str) -> Suite:
         """The suite called name."""
         suite: Suite = _look_up(self.suites, name, "suite")
         return suite
+
+
+def _read_suites(path: Path) -> dict[str, Suite]:
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ScenarioError(f"{path}: {error}") from error
+    suites = {}
+    for name, fields in tables.items():
+        try:
+            suites[name] = Suite(name, **_SuiteSection.model_validate(fields).model_dump())
+        except ValidationError as error:
+            raise ScenarioError(f"{path}: {name}: {explain(_SuiteSection, error)}") from error
+    return suites
 
 
 def _method_files(folder: Path) -> dict[str, Path]:

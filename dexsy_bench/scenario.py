@@ -20,7 +20,9 @@ from dexsy_bench.errors import UserError
 from dexsy_bench.physics import KERNELS, Array, forward, normalise, rician
 from dexsy_bench.problem import Acquisition, Floats, Grid, Problem
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# Strict: TOML has types, and neither true nor "64" is a number.
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+SNR = Annotated[float, Field(gt=0, strict=True)]
 
 
 def _ascending(interval: tuple[float, float]) -> tuple[float, float]:
@@ -53,15 +55,21 @@ class ExchangeSection(_Section):
 
     k: Interval = (1.0, 300.0)
     mixing_time: Interval = (1e-3, 0.3)
-    equilibrium: bool = True
-    concentration: Annotated[int, Field(ge=1)] = 2
+    equilibrium: Annotated[bool, Field(strict=True)] = True
+    concentration: Annotated[int, Field(ge=1, strict=True)] = 2
 
 
 class GridSection(_Section):
     """n log-spaced values of D from low to high (µm²/ms) on both axes."""
 
     d: Interval = (0.01, 10.0)
-    n: Annotated[int, Field(ge=2)] = 64
+    n: Annotated[int, Field(ge=2, strict=True)] = 64
+
+    @model_validator(mode="after")
+    def _has_extent(self) -> Self:
+        if self.d[0] == self.d[1]:
+            raise ValueError(f"d must be [low, high] with low < high, not {list(self.d)}")
+        return self
 
 
 class AcquisitionSection(_Section):
@@ -74,10 +82,16 @@ class AcquisitionSection(_Section):
     """
 
     b_max: Positive = 10.0
-    n: Annotated[int, Field(ge=2)] = 64
+    n: Annotated[int, Field(ge=2, strict=True)] = 64
     spacing: Literal["uniform", "gradient", "log"] = "uniform"
     mixing_times: tuple[Positive, ...] | None = Field(default=None, min_length=1)
-    sampled: Annotated[float, Field(gt=0, le=1)] = 1.0
+    sampled: Annotated[float, Field(gt=0, le=1, strict=True)] = 1.0
+
+    @model_validator(mode="after")
+    def _reaches_b_max(self) -> Self:
+        if self.spacing == "log" and self.n < 3:
+            raise ValueError("n must be at least 3 with log spacing: 0, b_max / 1000 and b_max")
+        return self
 
     def b_values(self) -> Floats:
         """The n values of b."""
@@ -131,7 +145,7 @@ class Scenario(_Section):
     name: str
     title: str
     why: str
-    snr: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
+    snr: tuple[SNR, ...] = Field(min_length=1)
     compartments: tuple[CompartmentSection, ...] = Field(min_length=1)
     exchange: ExchangeSection = ExchangeSection()
     grid: GridSection = GridSection()
@@ -160,7 +174,7 @@ class Scenario(_Section):
         try:
             return cls(name=path.stem, **fields)
         except ValidationError as error:
-            raise ScenarioError(f"{path}: {_explain(cls, error)}") from error
+            raise ScenarioError(f"{path}: {explain(cls, error)}") from error
 
     @cached_property
     def digest(self) -> str:
@@ -254,7 +268,7 @@ def make_cases(family: Compartments, problem: Problem, uniforms: Array, normals:
     return Cases(f, clean, noisy, parameters)
 
 
-def _explain(model: type[BaseModel], error: ValidationError) -> str:
+def explain(model: type[BaseModel], error: ValidationError) -> str:
     """The first problem of a validation error: field, what is wrong, and what is allowed."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"]) or model.__name__.lower()

@@ -17,5 +17,5 @@ def generator(purpose: Purpose, *names: str | int | float) -> np.random.Generato
     independent streams, on any machine and in any order.
     """
     name = "/".join([purpose, *(f"{n:g}" if isinstance(n, float) else str(n) for n in names)])
-    key = np.frombuffer(hashlib.sha256(name.encode()).digest()[:16], dtype=np.uint64)
+    key = np.frombuffer(hashlib.sha256(name.encode()).digest()[:16], dtype="<u8")
     return np.random.Generator(np.random.Philox(key=key))

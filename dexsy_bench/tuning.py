@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from dexsy_bench.errors import UserError
-from dexsy_bench.method import TUNED, Inverter, Method
+from dexsy_bench.method import TUNED, Inverter, Method, normalised
 from dexsy_bench.problem import Floats
 from dexsy_bench.registry import Registry, Selection
 from dexsy_bench.scenario import Scenario
@@ -160,6 +160,8 @@ def tune(
         If the method has nothing to tune, or the metric no better end.
     Unsupported
         If the method declines the scenario.
+
+    A case on which the method fails counts as a flat distribution.
     """
     selection = with_tuned(selection, registry)
     method = registry.method(selection.name)
@@ -183,9 +185,11 @@ def tune(
         at, step = len(grid) // 2, max(1, len(grid) // 4)
         while step:
             around = [i for i in (at - step, at, at + step) if 0 <= i < len(grid)]
-            nearer = min(around, key=lambda i: score({**best, name: grid[i]}))
+            nearer = min(around, key=lambda i: (score({**best, name: grid[i]}), i != at))
             step, at = (step // 2, at) if nearer == at else (step, nearer)
         best[name] = grid[at]
+    if not math.isfinite(score(best)):
+        raise TuningError(f"{metric} is not defined on all validation cases of {scenario.name} at SNR {snr:g}")
     return Entry(
         selection=selection.label,
         scenario=scenario.name,
@@ -237,11 +241,21 @@ def _evaluator(
 
     def evaluate(values: Mapping[str, float]) -> float:
         options = registry.make_options(selection.name, {**dict(selection.given), **values})
-        estimate = Inverter(method, options, problem)(draws.noisy)
-        scores: Floats = score(draws, estimate.distributions, problem, only=(metric,))[metric]
-        return sign * float(np.mean(scores))
+        f = _distributions(Inverter(method, options, problem), draws.noisy)
+        mean = sign * float(np.mean(score(draws, f, problem, only=(metric,))[metric]))
+        return math.inf if math.isnan(mean) else mean
 
     return evaluate
+
+
+def _distributions(inverter: Inverter, signals: Floats) -> Floats:
+    """The batch, or case by case where it fails; flat where a case does."""
+    try:
+        return np.asarray(inverter(signals).distributions)
+    except Exception:
+        if len(signals) > 1:
+            return np.concatenate([_distributions(inverter, signals[i : i + 1]) for i in range(len(signals))])
+        return normalised(np.zeros((*signals.shape[:2], *inverter.problem.grid.shape)))
 
 
 # Storage -----------------------------------------------------------------------------------

@@ -1,7 +1,5 @@
 """Maximum-entropy inversion through cvxpy."""
 
-import numpy as np
-
 from dexsy_bench.numerics.convex import ConvexFit
 
 
@@ -14,7 +12,14 @@ class CvxEntropy(ConvexFit):
 
     name = "cvx_entropy"
 
+    def variable(self, shape):
+        import cvxpy as cp
+
+        x = cp.Variable(shape)  # f / m; the entropy keeps it positive
+        return x, x / x.size
+
     def penalty(self, f):
         import cvxpy as cp
 
-        return cp.sum(cp.kl_div(f, np.full(f.shape, 1.0 / f.size)))
+        x = f * f.size
+        return 1.0 - cp.sum(cp.entr(x) + x) / f.size

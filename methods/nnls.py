@@ -29,7 +29,8 @@ class NNLS(Method):
         residual = a.apply(f) - y
         gradient = a.adjoint(residual)
         violation = np.where(f > 0, np.abs(gradient), np.maximum(-gradient, 0.0))
-        kkt = violation.max(axis=(1, 2)) / np.abs(a.adjoint(y)).max(axis=(1, 2))
+        scale = np.abs(a.adjoint(y)).max(axis=(1, 2))
+        kkt = violation.max(axis=(1, 2)) / np.where(scale > 0, scale, 1.0)
         return Estimate(
             normalised(f),
             diagnostics={

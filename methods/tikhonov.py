@@ -81,7 +81,7 @@ class Tikhonov(Method):
                 "iterations": along_path("iterations").sum(axis=0),
                 "converged": along_path("converged")[chosen, cases],
                 "alpha": alpha,
-                "alpha_at_edge": (not self.fixed) & ((chosen == 0) | (chosen == len(self.path) - 1)),
+                "alpha_at_edge": self._at_edge(chosen),
             },
         )
 
@@ -95,6 +95,12 @@ class Tikhonov(Method):
         if self.options.alpha == "lcurve":
             return rules.lcurve(residual - outside, penalty)
         return rules.discrepancy(residual, noise_sd(self.problem, signals), n_data)
+
+    def _at_edge(self, chosen):
+        """Whether the end of the path made the choice; curvature is not defined at the very ends."""
+        margin = 1 if self.options.alpha == "lcurve" else 0
+        inside = (chosen > margin) & (chosen < len(self.path) - 1 - margin)
+        return ~inside & (not self.fixed)
 
     def supports(self, problem):
         blank = np.ones((1, *problem.acquisition.signal_shape[1:]))

@@ -20,17 +20,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-app.command("doctor")(doctor.doctor)
-app.command("list")(list_.list_all)
-app.command("run")(run.run)
-app.command("generate")(generate.generate)
-app.command("invert")(invert.invert)
-app.command("new-method")(new_method.new_method)
-app.command("check")(check.check)
-app.command("score")(score.score)
-app.command("tune")(tune.tune)
-app.command("table")(table.table)
-app.command("plot")(plot.plot)
+COMPARE, METHOD, DATA = "Compare methods", "A method of your own", "Your data, your programs"
+
+app.command("list", rich_help_panel=COMPARE)(list_.list_all)
+app.command("run", rich_help_panel=COMPARE)(run.run)
+app.command("table", rich_help_panel=COMPARE)(table.table)
+app.command("plot", rich_help_panel=COMPARE)(plot.plot)
+app.command("doctor", rich_help_panel=COMPARE)(doctor.doctor)
+app.command("new-method", rich_help_panel=METHOD)(new_method.new_method)
+app.command("check", rich_help_panel=METHOD)(check.check)
+app.command("tune", rich_help_panel=METHOD)(tune.tune)
+app.command("invert", rich_help_panel=DATA)(invert.invert)
+app.command("generate", rich_help_panel=DATA)(generate.generate)
+app.command("score", rich_help_panel=DATA)(score.score)
 
 
 def main() -> None:

@@ -27,10 +27,10 @@ def list_all(
 ) -> None:
     """Show methods, scenarios, suites or metrics.
 
-    Examples:
+    A method is named as the tables name it, with options in brackets: 'tikhonov[order=0]'. With
+    --include, methods and scenarios in files of your own are shown as well.
 
         dexsy-bench list
-
         dexsy-bench list metrics
     """
     from rich.console import Console
@@ -63,7 +63,7 @@ def methods(registry: Registry) -> Table:
         options = "\n".join(f"{f.name}={f.default}" for f in dataclasses.fields(method.Options))
         variants = "\n".join(selection.label for selection in registry.variants(name))
         rows.append([name, method.family, variants, options, first_sentence(method)])
-    return _table("Methods", ["name", "family", "by default", "options", "what it does"], rows)
+    return _table("Methods", ["name", "family", "rows by default", "options and defaults", "what it does"], rows)
 
 
 def scenarios(registry: Registry) -> Table:

@@ -12,7 +12,8 @@ def new_method(
 ) -> None:
     """Write NAME.py: a documented inversion that works at once, to be changed into your own.
 
-    It is run from where it lies; nothing has to be installed or listed:
+    Its docstring says what a method promises. It is run from where it lies; nothing has to be
+    installed or listed:
 
         dexsy-bench new-method mine
         dexsy-bench check mine.py

@@ -133,6 +133,7 @@ def _gallery(
     """A figure a scenario and case, with a line of panels for each SNR."""
     from rich.console import Console
     from rich.progress import track
+    from threadpoolctl import threadpool_limits
 
     from dexsy_bench import plots
     from dexsy_bench.plots import examples
@@ -146,15 +147,17 @@ def _gallery(
 
     def draw(part: pd.DataFrame, scenario: str, case: int) -> Figure:
         source, data = examples.source_of_rows(manifest, scenario, registry)
-        shown = [
-            examples.example(part, source, level, case, registry, run=run, data=data, limit=limit)
-            for level in track(
-                sorted(part["snr"].unique()),
-                f"{scenario}, case {case}",
-                console=console,
-                disable=not console.is_terminal,
-            )
-        ]
+        levels = track(
+            sorted(part["snr"].unique()),
+            f"{scenario}, case {case}",
+            console=console,
+            disable=not console.is_terminal,
+        )
+        with threadpool_limits(1):  # as in the workers: small solves on several threads wait for each other
+            shown = [
+                examples.example(part, source, level, case, registry, run=run, data=data, limit=limit)
+                for level in levels
+            ]
         return plots.gallery(shown, order(part["label"].unique(), of), metric)
 
     for name, part in rows.groupby("scenario"):

@@ -34,26 +34,43 @@ def run(
         str | None, typer.Argument(help="A group of scenarios; see `list suites`. Default: quick.")
     ] = None,
     scenario: Annotated[
-        list[str] | None, typer.Option("--scenario", "-s", help="Only this scenario; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--scenario", "-s", help="Only this scenario; may be repeated. Without SUITE: at all of its SNR levels."
+        ),
     ] = None,
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", "-m", help="Only this method, as in 'tikhonov[order=0]'; may be repeated."),
+        typer.Option(
+            "--method",
+            "-m",
+            help="Only this method, as in 'tikhonov[order=0]'; may be repeated. Default: every row of `list methods`.",
+        ),
     ] = None,
     snr: Annotated[list[float] | None, typer.Option(help="Only this SNR (inf: no noise); may be repeated.")] = None,
-    cases: Annotated[int | None, typer.Option("-n", "--cases", min=1, help="Cases in each cell.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Results folder. Default: results/SUITE.")] = None,
+    cases: Annotated[
+        int | None,
+        typer.Option("-n", "--cases", min=1, help="Cases of each scenario at each SNR. Default: the suite's, else 16."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Results folder. Default: results/SUITE or results/SCENARIO.")
+    ] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Worker processes, one thread each. Default: physical cores.")
     ] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that 16 cases of a method may take.")] = 600.0,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds that a job, 16 cases of a method, may take.")
+    ] = 600.0,
     memory: Annotated[
         float | None,
         typer.Option(min=0.25, help="GiB that a worker may allocate. Default: its share of 80% of the machine."),
     ] = None,
     cache: Annotated[
         Literal["use", "ignore", "only"],
-        typer.Option(help="use: keep what is finished, failures too. ignore: compute all again. only: tell the gaps."),
+        typer.Option(
+            help="use: keep what is finished, failures too. ignore: compute all again. only: compute nothing, name "
+            "what is missing."
+        ),
     ] = "use",
     keep_estimates: Annotated[
         bool, typer.Option("--keep-estimates", help="Store the distributions as well (16 kB a case at 64 x 64).")
@@ -71,14 +88,9 @@ def run(
     A run that was stopped, even killed, continues when the same command is given again: what is finished
     is not computed again. A method whose source has changed is.
 
-    Examples:
-
         dexsy-bench run                                       # the quick suite, every method
-
         dexsy-bench run core -m tikhonov -m 'tikhonov[order=0]' -n 32
-
         dexsy-bench run -s two_compartment --snr 100 --include my_method.py -m my_method
-
         dexsy-bench run core --cache ignore -m nnls           # compute nnls again, failures included
     """
     from rich.console import Console

@@ -28,12 +28,10 @@ def tune(
     """Choose hyper-parameters on validation cases and store them where `run` finds them.
 
     Validation cases come from a stream of their own: no test case is ever tuned on. The values take the place
-    of options that say `tuned`, as in 'tikhonov[alpha=tuned]'; the table tells which rows they made.
+    of options that say `tuned`, as in 'tikhonov[alpha=tuned]'; the column `tuning` of a table says which rows
+    used them. Values that come with the built-in methods are used where ./tuned has none.
 
-    Examples:
-
-        dexsy-bench tune tikhonov two_compartment                 # then: run -m 'tikhonov[alpha=tuned]'
-
+        dexsy-bench tune tikhonov two_compartment             # then: run -m 'tikhonov[alpha=tuned]'
         dexsy-bench tune cvx_tv two_compartment three_compartment --snr 100 -n 8
     """
     import multiprocessing

@@ -30,7 +30,10 @@ def gcv(residual: Floats, dof: Floats, n_data: int) -> Indices:
         Trace of the influence matrix.
     n_data : int
     """
-    return np.argmin(n_data * residual / (n_data - INFLATION * dof) ** 2, axis=0)
+    left = n_data - INFLATION * dof
+    score = n_data * residual / np.where(left > 0, left, np.nan) ** 2
+    # Where nothing is left to judge by, the fit is one to the noise.
+    return np.argmin(np.where(left > 0, score, np.inf), axis=0)
 
 
 def lcurve(residual: Floats, penalty: Floats) -> Indices:

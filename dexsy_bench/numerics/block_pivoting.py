@@ -31,6 +31,12 @@ SIGN_TOLERANCE = 1e-9
 KKT_TOLERANCE = 1e-12
 """A held cell should be freed beyond this gradient, relative to ``max |A^T y|``."""
 
+NEXT_TO_ZERO = 1e-3
+"""Descent takes cells for 0 below this fraction of the largest one, if their gradient would have them there."""
+
+ARMIJO = 1e-4
+"""Share of the decrease promised by the gradient that a step of descent has to bring."""
+
 
 class FreeSystem:
     """``(alpha L^T L + A^T A) x = b`` on the free cells of one case.
@@ -94,7 +100,7 @@ class FreeSystem:
         return x
 
     def dof(self) -> float:
-        """Trace of the influence matrix."""
+        """Trace of the influence matrix, but for the components far below alpha (some percent at large alpha)."""
         return float(len(self.capacitance) - np.trace(np.linalg.inv(self.capacitance)))
 
 
@@ -104,7 +110,7 @@ class Case:
     def __init__(self, a: Compression, a_matrix: Floats, y: Floats, alpha: float) -> None:
         self.a, self.a_matrix, self.y, self.alpha = a, a_matrix, y, alpha
         self.b = a.adjoint(y[None])[0]
-        self.scale = np.abs(self.b).max()
+        self.scale = float(np.abs(self.b).max()) or 1.0
 
     def gradient(self, f: Floats) -> Floats:
         """Gradient of the objective, (D1, D2)."""
@@ -118,9 +124,11 @@ class Case:
 
     def minimum(self, free: NDArray[np.bool_]) -> Floats:
         """The minimiser with the other cells held at 0, whatever its signs."""
-        self.system = FreeSystem(self.a, self.a_matrix, self.alpha, free)
         x = np.zeros(free.shape)
-        x[free] = self.system.solve(self.b[free])
+        # LAPACK writes beyond empty arrays.
+        self.system = FreeSystem(self.a, self.a_matrix, self.alpha, free) if free.any() else None
+        if self.system is not None:
+            x[free] = self.system.solve(self.b[free])
         return x
 
     def exchange(self, f: Floats, max_rounds: int) -> tuple[Floats, bool]:
@@ -146,13 +154,20 @@ class Case:
         gradient = self.gradient(f)
         for _ in range(max_rounds):
             self.rounds += 1
-            free = (f > 0) | (gradient < -KKT_TOLERANCE * self.scale)
+            # Cells next to 0 that should be there would cut every step short.
+            small = f.max() * min(NEXT_TO_ZERO, self.kkt(f, gradient))
+            free = (f > small) | (gradient < -KKT_TOLERANCE * self.scale)
             x = self.minimum(free)
-            blocked = free & (f == 0) & (x < 0)
-            if blocked.any():
-                x = self.minimum(free & ~blocked)
+            while (blocked := free & (f == 0) & (x < 0)).any():
+                free = free & ~blocked
+                x = self.minimum(free)
             now, step = self.objective(f), 1.0
-            while self.objective(trial := np.maximum(f + step * (x - f), 0.0)) > now and step > 1e-6:
+            while True:
+                trial = np.maximum(f + step * (x - f), 0.0)
+                promised = 2 * ARMIJO * float((gradient * (trial - f)).sum())
+                # Next to the solution the objective is flat to rounding.
+                if self.objective(trial) <= now * (1 + 1e-14) + promised or step < 1e-12:
+                    break
                 step *= 0.5
             f = trial
             gradient = self.gradient(f)
@@ -170,7 +185,8 @@ class Case:
         f, converged = self.exchange(guess, max_rounds)
         if not converged:
             f, converged = self.descend(f, max_rounds - self.rounds)
-        return f, self.kkt(f, self.gradient(f)), self.system.dof(), self.rounds, converged
+        dof = 0.0 if self.system is None else self.system.dof()
+        return f, self.kkt(f, self.gradient(f)), dof, self.rounds, converged
 
 
 def solve(a: Compression, y: Floats, alpha: float, warm: Floats | None = None, max_rounds: int = 300) -> Solution:

@@ -14,6 +14,7 @@ exactly ``1/2 ||grad phi||^2``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,12 @@ from dexsy_bench.problem import Floats
 
 GAP_TOLERANCE = 1e-13
 """Relative duality gap at which a case counts as solved."""
+
+STEP = 10.0
+"""Ratio of neighbouring alphas on the way down to one without a guess."""
+
+TOP = 1e-9
+"""From this multiple of the largest squared singular value on, a start from scratch is good enough."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +60,7 @@ class Solution:
     warm: Floats
 
 
-def solve(a: Compression, y: Floats, alpha: float, warm: Floats | None = None, max_iterations: int = 100) -> Solution:
+def solve(a: Compression, y: Floats, alpha: float, warm: Floats | None = None, max_iterations: int = 300) -> Solution:
     """Solve N cases at one alpha.
 
     Parameters
@@ -65,13 +72,13 @@ def solve(a: Compression, y: Floats, alpha: float, warm: Floats | None = None, m
     alpha : float
         Weight of the penalty, positive.
     warm : (N, M), optional
-        c of a neighbouring problem.
+        c of a neighbouring problem; without it the solver comes down to a small alpha a decade at a time.
     """
     n = len(y)
-    c = y / (alpha + a.scale.max() ** 2) if warm is None else warm.copy()
+    c = _start(a, y, alpha) if warm is None else warm.copy()
     f = np.maximum(a.adjoint(c), 0.0)
     gradient = a.apply(f) + alpha * c - y
-    dof = np.zeros(n)
+    dof = np.full(n, np.inf)  # unless it converges
     iterations = np.zeros(n, dtype=np.int64)
     converged = np.zeros(n, dtype=bool)
     todo = np.arange(n)
@@ -91,8 +98,16 @@ def solve(a: Compression, y: Floats, alpha: float, warm: Floats | None = None, m
         c[todo], f[todo], gradient[todo] = _line_search(a, y[todo], alpha, c[todo], f[todo], gradient[todo], step)
         iterations[todo] += 1
     misfit = ((a.apply(f) - y) ** 2).sum(axis=1)
-    kkt = np.abs(a.adjoint(gradient)).max(axis=(1, 2)) / np.abs(a.adjoint(y)).max(axis=(1, 2))
+    scale = np.abs(a.adjoint(y)).max(axis=(1, 2))
+    kkt = np.abs(a.adjoint(gradient)).max(axis=(1, 2)) / np.where(scale > 0, scale, 1.0)
     return Solution(f, misfit, (f**2).sum(axis=(1, 2)), dof, kkt, iterations, converged, c)
+
+
+def _start(a: Compression, y: Floats, alpha: float) -> Floats:
+    top = TOP * a.scale.max() ** 2
+    if alpha >= top:
+        return y / (alpha + a.scale.max() ** 2)
+    return solve(a, y, min(STEP * alpha, top)).warm
 
 
 def _gap(gradient: Floats) -> Floats:
@@ -104,7 +119,7 @@ def _objective(a: Compression, f: Floats, y: Floats, alpha: float) -> Floats:
 
 
 def _line_search(
-    a: Compression, y: Floats, alpha: float, c: Floats, f: Floats, gradient: Floats, step: Floats
+    a: Compression, y: Floats, alpha: float, c: Floats, f: Floats, gradient: Floats, step: NDArray[Any]
 ) -> tuple[Floats, Floats, Floats]:
     """Halve the steps of those cases whose phi does not decrease enough (Armijo)."""
 

@@ -196,10 +196,11 @@ def test_nothing_is_overwritten(tmp_path):
     assert (tmp_path / "mine.py").read_text() == "precious"
 
 
-def test_the_example_in_the_docs_keeps_the_contract(tmp_path):
-    docs = Path(__file__).parents[2] / "docs" / "adding-a-method.md"
-    source = docs.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
-    (tmp_path / "mine.py").write_text(source)
-    registry = Registry([tmp_path / "mine.py"])
-    for variant in registry.variants("mine"):
+@pytest.mark.parametrize(("document", "name"), [("docs/adding-a-method.md", "mine"), ("README.md", "tsvd")])
+def test_the_examples_in_the_docs_keep_the_contract(tmp_path, document, name):
+    text = (Path(__file__).parents[2] / document).read_text(encoding="utf-8")
+    path = tmp_path / f"{name}.py"
+    path.write_text(text.split("```python\n")[1].split("```")[0], encoding="utf-8")
+    registry = Registry([path])
+    for variant in registry.variants(name):
         assert failures(check(registry, variant.label)) == []

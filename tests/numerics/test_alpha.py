@@ -1,0 +1,103 @@
+"""The choice of alpha, and bugs that published codes had in it."""
+
+import numpy as np
+import pytest
+
+from dexsy_bench.numerics import alpha as rules
+
+
+def path_of_curve(x, y):
+    """Residual and penalty (A, 1) of a curve in their logarithms."""
+    return np.exp(2 * np.asarray(x, float))[:, None], np.exp(2 * np.asarray(y, float))[:, None]
+
+
+# Falls to its corner at point 4, runs to the right, and then falls again, turning right at point 8.
+X = [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 4.0, 4.1, 4.2, 4.3]
+Y = [9.0, 8.0, 7.0, 6.0, 5.0, 4.9, 4.8, 4.7, 4.6, 3.6, 2.6, 1.6]
+
+
+def brute_curvature(x, y):
+    """Signed curvature by finite differences of the parametrised curve, positive where it turns left."""
+    dx, dy = np.gradient(x), np.gradient(y)
+    return (dx * np.gradient(dy) - dy * np.gradient(dx)) / (dx**2 + dy**2) ** 1.5
+
+
+def test_curvature_is_maximised_not_minimised():
+    residual, penalty = path_of_curve(X, Y)
+    assert rules.lcurve(residual, penalty) == [4]
+    assert np.argmin(brute_curvature(np.array(X), np.array(Y))) in (8, 9)  # where the sign error leads
+
+
+def test_axes_are_residual_then_penalty():
+    residual, penalty = path_of_curve(X, Y)
+    assert rules.lcurve(penalty, residual) != rules.lcurve(residual, penalty)
+
+
+def test_smooth_corner_is_where_the_curve_bends_most():
+    t = np.linspace(-3, 3, 61)
+    x, y = np.logaddexp(0, 4 * (t - 0.7)), np.logaddexp(0, -4 * (t - 0.7))
+    residual, penalty = path_of_curve(x, y)
+    assert abs(rules.lcurve(residual, penalty)[0] - np.argmax(brute_curvature(x, y))) <= 1
+
+
+def test_cases_are_along_the_second_axis():
+    """As many cases as alphas, each with its own corner."""
+    n = 12
+    corners = np.arange(n) % 10 + 1
+    k = np.arange(n)[:, None]
+    x, y = np.maximum(k - corners, 0.0), np.maximum(corners - k, 0.0)
+    np.testing.assert_array_equal(rules.lcurve(np.exp(2 * x), np.exp(2 * y)), corners)
+
+
+@pytest.mark.parametrize("bend", [0.0, -0.05], ids=["straight", "turning right"])
+def test_without_a_corner_the_choice_lies_at_the_edge(bend):
+    k = np.arange(10.0)
+    residual, penalty = path_of_curve(k, -k + bend * k**2)
+    assert rules.lcurve(residual, penalty) == [0]
+
+
+def test_a_residual_of_exactly_zero_is_no_corner_at_infinity():
+    residual, penalty = path_of_curve(X, Y)
+    residual[0] = 0.0
+    assert np.isfinite(rules.lcurve(residual, penalty)).all()
+
+
+def test_gcv_against_its_formula():
+    rng = np.random.default_rng(0)
+    residual, dof, n = np.sort(rng.random((9, 5)), axis=0), -np.sort(-40 * rng.random((9, 5)), axis=0), 80
+    chosen = rules.gcv(residual, dof, n)
+    for case in range(5):
+        scores = [n * residual[a, case] / (n - 1.4 * dof[a, case]) ** 2 for a in range(9)]
+        assert chosen[case] == scores.index(min(scores))
+
+
+def test_gcv_does_not_take_a_fit_that_leaves_no_data_to_judge_by():
+    """With n < 1.4 dof the square of n - 1.4 dof grows again, and an exact fit would win."""
+    residual, dof = np.array([[1e-9], [0.5], [4.0]]), np.array([[30.0], [10.0], [2.0]])
+    assert rules.gcv(residual, dof, 32) == [1]
+    assert rules.gcv(residual[:1], dof[:1], 32) == [0]
+
+
+def test_gcv_finds_the_best_predictor_of_an_unconstrained_problem():
+    """Where truth and noise are known: within a factor of 10 of the alpha that predicts best."""
+    rng = np.random.default_rng(1)
+    a = np.vander(np.linspace(-1, 1, 200), 12) * 5.0
+    alphas = np.geomspace(1e-6, 1e4, 41)
+    clean = a @ rng.standard_normal(12)
+    data = clean[:, None] + 0.5 * rng.standard_normal((200, 6))
+    influence = [a @ np.linalg.solve(a.T @ a + alpha * np.eye(12), a.T) for alpha in alphas]
+    residual = np.array([((h @ data - data) ** 2).sum(axis=0) for h in influence])
+    risk = np.array([((h @ data - clean[:, None]) ** 2).sum(axis=0) for h in influence])
+    dof = np.repeat([[np.trace(h)] for h in influence], 6, axis=1)
+    chosen = rules.gcv(residual, dof, 200)
+    assert (risk[chosen, range(6)] < 3 * risk.min(axis=0)).all()
+
+
+def test_discrepancy_takes_the_largest_alpha_under_the_noise():
+    residual = np.array([[1.0, 9.0, 1.0], [3.0, 10.0, 2.0], [5.0, 11.0, 2.5], [7.0, 12.0, 3.0]])
+    np.testing.assert_array_equal(rules.discrepancy(residual, np.full(3, 0.5), 20), [2, 0, 3])  # n sigma^2 = 5
+
+
+def test_discrepancy_has_a_noise_level_for_each_case():
+    residual = np.repeat(np.arange(1.0, 5.0)[:, None], 3, axis=1)
+    np.testing.assert_array_equal(rules.discrepancy(residual, np.sqrt([0.15, 0.25, 0.35]), 10), [0, 1, 2])

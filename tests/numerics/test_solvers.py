@@ -1,0 +1,262 @@
+"""Both Tikhonov solvers: dual Newton (order 0) and block pivoting (order 2)."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from references import (
+    SEEDS,
+    augmented_nnls,
+    noisy_signals,
+    objective,
+    penalty,
+    seeded,
+    small_problem,
+)
+
+from dexsy_bench.numerics import block_pivoting, dual_newton
+from dexsy_bench.numerics.compression import Compression
+from dexsy_bench.registry import Registry
+
+SOLVERS = {0: dual_newton.solve, 2: block_pivoting.solve}
+orders = pytest.mark.parametrize("order", SOLVERS)
+
+problems = st.builds(
+    small_problem,
+    d=st.tuples(st.integers(4, 10), st.integers(4, 10)),
+    b=st.tuples(st.integers(4, 12), st.integers(4, 12)),
+    sampled=st.sampled_from([1.0, 0.6]),
+    seed=SEEDS,
+)
+
+
+@pytest.fixture(scope="module")
+def core():
+    """Compression and data of six cases at SNR 30 on the canonical grid."""
+    scenario = Registry().scenario("two_compartment")
+    a = Compression(scenario.problem(30.0))
+    return a, a.project(scenario.cases(0, 6, 30.0, "validation").noisy[:, 0])[0]
+
+
+def objectives(a, y, f, alpha, order):
+    return np.array([objective(a.matrix(), y[n], f[n], alpha, order) for n in range(len(y))])
+
+
+@orders
+@seeded(60)
+@given(problem=problems, seed=SEEDS, alpha=st.sampled_from([1e-3, 1e-2, 0.1, 1.0, 100.0]))
+def test_objective_is_that_of_lawson_and_hanson(order, problem, seed, alpha):
+    a = Compression(problem)
+    y, _ = a.project(noisy_signals(problem, 2, sigma=0.03, seed=seed))
+    solution = SOLVERS[order](a, y, alpha)
+    reference = np.stack([augmented_nnls(a.matrix(), row, alpha, order, a.shape) for row in y])
+    assert solution.converged.all()
+    assert (solution.f >= 0).all()
+    ours = objectives(a, y, solution.f, alpha, order)
+    theirs = objectives(a, y, reference, alpha, order)
+    assert (ours <= theirs * (1 + 1e-8)).all()
+    np.testing.assert_allclose(0.5 * (solution.misfit + alpha * solution.penalty), ours, rtol=1e-9)
+
+
+@orders
+def test_objective_at_full_size(order, core):
+    a, y = core
+    alpha = 0.01
+    solution = SOLVERS[order](a, y, alpha)
+    case = (solution.f > 0).sum(axis=(1, 2)).argmin()  # Lawson and Hanson need a step for each cell
+    reference = augmented_nnls(a.matrix(), y[case], alpha, order, a.shape)
+    ours, theirs = (objective(a.matrix(), y[case], f, alpha, order) for f in (solution.f[case], reference))
+    assert ours <= theirs * (1 + 1e-8)
+    np.testing.assert_allclose(0.5 * (solution.misfit + alpha * solution.penalty)[case], ours, rtol=1e-9)
+
+
+@orders
+@pytest.mark.parametrize("alpha", [1e-3, 0.1, 100.0])
+def test_optimality_conditions(order, alpha, core):
+    """Gradient 0 on the support and not negative beside it, computed here from the dense matrices."""
+    a, y = core
+    solution = SOLVERS[order](a, y, alpha)
+    flat = solution.f.reshape(len(y), -1)
+    gradient = (flat @ a.matrix().T - y) @ a.matrix() + alpha * flat @ penalty(order, a.shape)
+    violation = np.where(flat > 0, np.abs(gradient), np.maximum(-gradient, 0)).max(axis=1)
+    scale = np.abs(y @ a.matrix()).max(axis=1)
+    # Order 0 is solved to a duality gap of 1e-13 of the objective, which is the square of a gradient.
+    assert (violation / scale < {0: 1e-7, 2: 1e-10}[order]).all()
+    assert (solution.kkt < 1e-6).all()
+    assert solution.converged.all()
+
+
+@orders
+@pytest.mark.parametrize("sampled", [1.0, 0.5])
+def test_a_case_does_not_depend_on_its_batch(order, sampled):
+    problem = small_problem((16, 14), (20, 18), sampled)
+    a = Compression(problem)
+    y, _ = a.project(noisy_signals(problem, 7, seed=3))
+    together = SOLVERS[order](a, y, 0.05)
+    for n in (0, 3, 6):
+        alone = SOLVERS[order](a, y[n : n + 1], 0.05)
+        np.testing.assert_allclose(alone.f[0], together.f[n], rtol=0, atol=1e-9)
+        np.testing.assert_allclose(alone.dof[0], together.dof[n], rtol=1e-6)
+
+
+@orders
+@pytest.mark.parametrize("neighbour", [2.0, 1000.0])
+def test_a_warm_start_gives_the_same_solution(order, neighbour, core):
+    a, y = core
+    cold = SOLVERS[order](a, y, 0.1)
+    warm = SOLVERS[order](a, y, 0.1, SOLVERS[order](a, y, 0.1 * neighbour).warm)
+    assert warm.converged.all()
+    np.testing.assert_allclose(warm.f, cold.f, rtol=0, atol=1e-6 * cold.f.max())
+
+
+@orders
+def test_input_is_left_alone(order, core):
+    a, y = core
+    start = SOLVERS[order](a, y, 1.0).warm
+    before = y.copy(), start.copy()
+    SOLVERS[order](a, y, 0.1, start)
+    np.testing.assert_array_equal(y, before[0])
+    np.testing.assert_array_equal(start, before[1])
+
+
+@orders
+def test_a_larger_alpha_fits_worse_and_is_smaller(order, core):
+    a, y = core
+    path = [SOLVERS[order](a, y, alpha) for alpha in (0.01, 0.1, 1.0, 10.0)]
+    for name, sign in (("misfit", 1), ("penalty", -1)):
+        assert (sign * np.diff([getattr(s, name) for s in path], axis=0) > 0).all(), name
+
+
+@orders
+@pytest.mark.parametrize("alpha", [0.01, 1.0])
+def test_degrees_of_freedom_are_the_sensitivity_of_the_fit(order, alpha):
+    """The trace of d(A f)/dy, by finite differences on the same support."""
+    problem = small_problem((14, 12), (18, 16))
+    a = Compression(problem)
+    y, _ = a.project(noisy_signals(problem, 1, seed=5))
+    solution = SOLVERS[order](a, y, alpha)
+    step = 1e-7
+    trace = 0.0
+    for m in range(a.size):
+        up, down = (SOLVERS[order](a, y + s * step * np.eye(1, a.size, m), alpha, solution.warm) for s in (1, -1))
+        trace += (a.apply(up.f) - a.apply(down.f))[0, m] / (2 * step)
+    # Block pivoting counts no component of A below a hundredth of alpha.
+    np.testing.assert_allclose(solution.dof, trace, rtol={0: 1e-3, 2: 0.02}[order])
+
+
+@orders
+def test_degrees_of_freedom_against_the_explicit_matrix(order, core):
+    a, y = core
+    alpha = 0.3
+    solution = SOLVERS[order](a, y[:2], alpha)
+    for n in range(2):
+        free = np.flatnonzero(solution.f[n])
+        af, ltl = a.matrix()[:, free], penalty(order, a.shape)[np.ix_(free, free)]
+        exact = np.trace(np.linalg.solve(af.T @ af + alpha * ltl, af.T @ af))
+        np.testing.assert_allclose(solution.dof[n], exact, rtol={0: 1e-6, 2: 0.02}[order])
+
+
+# The dual of order 0 ------------------------------------------------------------------------
+
+
+@seeded(60)
+@given(problem=problems, seed=SEEDS, alpha=st.sampled_from([0.01, 1.0, 100.0]), size=st.sampled_from([0.0, 0.1, 10.0]))
+def test_the_gradient_certifies_the_objective(problem, seed, alpha, size):
+    """At any c: P(f) + alpha phi(c) = 1/2 ||grad phi||^2, so P(f) lies above the optimum by at most that."""
+    a = Compression(problem)
+    y, _ = a.project(noisy_signals(problem, 1, seed=seed))
+    best = dual_newton.solve(a, y, alpha)
+    c = best.warm + size * np.abs(best.warm).max() * np.random.default_rng(seed).standard_normal(best.warm.shape)
+    f = np.maximum(a.adjoint(c), 0.0)
+    gradient = a.apply(f) + alpha * c - y
+    phi = 0.5 * (f**2).sum() + 0.5 * alpha * (c**2).sum() - (c * y).sum()
+    primal = objectives(a, y, f, alpha, 0)[0]
+    gap = 0.5 * (gradient**2).sum()
+    np.testing.assert_allclose(primal + alpha * phi, gap, rtol=1e-6, atol=1e-9 * primal)
+    optimum = objectives(a, y, best.f, alpha, 0)[0]
+    assert -1e-9 * primal <= primal - optimum <= gap + 1e-9 * primal
+
+
+def test_the_stated_gap_is_reached(core):
+    a, y = core
+    solution = dual_newton.solve(a, y, 0.1)
+    gradient = a.apply(solution.f) + 0.1 * solution.warm - y
+    gap = 0.5 * (gradient**2).sum(axis=1)
+    assert (gap <= dual_newton.GAP_TOLERANCE * 0.5 * (solution.misfit + 0.1 * solution.penalty)).all()
+
+
+def test_a_solution_not_reached_says_so(core):
+    a, y = core
+    assert not dual_newton.solve(a, y, 1e-4, max_iterations=1).converged.any()
+    blank = np.zeros((len(y), *a.shape))
+    assert not block_pivoting.solve(a, y, 1e-3, blank, max_rounds=3).converged.any()
+
+
+# The safeguard of order 2 -------------------------------------------------------------------
+
+
+class Watched(block_pivoting.Case):
+    """Notes the objective at each step, where the KKT residual is asked for."""
+
+    def __init__(self, *given):
+        super().__init__(*given)
+        self.rounds, self.trace = 0, []
+
+    def kkt(self, f, gradient):
+        self.trace.append(self.objective(f))
+        return super().kkt(f, gradient)
+
+
+def starts(a, others):
+    """Poor guesses of the solution."""
+    rng = np.random.default_rng(0)
+    return {
+        "nothing": np.zeros(a.shape),
+        "one cell": np.eye(1, a.shape[0] * a.shape[1], 77).reshape(a.shape),
+        "everything": np.ones(a.shape),
+        "noise": rng.random(a.shape) * (rng.random(a.shape) < 0.3),
+        "another case": others,
+    }
+
+
+@pytest.mark.parametrize("alpha", [1e-3, 0.01])
+@pytest.mark.parametrize("start", ["nothing", "one cell", "everything", "noise", "another case"])
+def test_descent_alone_finds_the_solution(start, alpha, core):
+    a, y = core
+    best = block_pivoting.solve(a, y[:2], alpha)
+    case = Watched(a, a.matrix(), y[1], alpha)
+    f, converged = case.descend(starts(a, best.f[0])[start], 300)
+    assert converged
+    assert (f >= 0).all()
+    np.testing.assert_allclose(case.objective(f), best.misfit[1] + alpha * best.penalty[1], rtol=1e-9)
+    assert (np.diff(case.trace) <= 1e-12 * case.trace[0]).all()
+
+
+def test_the_safeguard_takes_over_where_the_exchange_stalls(core, monkeypatch):
+    a, y = core
+    calls = []
+    descend = block_pivoting.Case.descend
+
+    def counted(self, f, max_rounds):
+        calls.append(max_rounds)
+        return descend(self, f, max_rounds)
+
+    best = block_pivoting.solve(a, y, 1e-3)
+    monkeypatch.setattr(block_pivoting.Case, "descend", counted)
+    poor = np.stack([starts(a, best.f[0])["one cell"]] * len(y))
+    solution = block_pivoting.solve(a, y, 1e-3, poor)
+    assert calls
+    assert solution.converged.all()
+    np.testing.assert_allclose(solution.misfit + 1e-3 * solution.penalty, best.misfit + 1e-3 * best.penalty, rtol=1e-9)
+
+
+def test_data_that_nothing_explains_give_nothing():
+    """The solution is 0 and no cell is free."""
+    a = Compression(small_problem())
+    y = -np.abs(a.apply(np.ones((1, *a.shape))))
+    assert (a.adjoint(y) < 0).all()
+    for order, solve in SOLVERS.items():
+        solution = solve(a, y, 1.0)
+        assert not solution.f.any(), order
+        assert solution.converged.all()
+        assert solution.dof == 0
