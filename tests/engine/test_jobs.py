@@ -86,7 +86,7 @@ def test_tuned_values_are_part_of_the_key(folder, monkeypatch):
     registry = Registry([folder])
     selection = registry.select("prior_mean")
     plain = plan(registry, [selection], [cell_of(registry)])[0]
-    monkeypatch.setattr(jobs, "tuned_options", lambda *_: ((("draws", 16),), "tuned"))
+    monkeypatch.setattr(jobs, "resolve", lambda *_: ((("draws", 16),), "tuned"))
     tuned = plan(registry, [selection], [cell_of(registry)])[0]
     assert (tuned.tuned, tuned.tuning, tuned.label) == ((("draws", 16),), "tuned", "prior_mean")
     assert tuned.key != plain.key
