@@ -196,6 +196,8 @@ def _specimen_sample(x: Floats, cell: Any, specimen: Any) -> Floats:
     specimen = np.unique(specimen, return_inverse=True)[1]
     count = np.bincount(cell)
     means = np.bincount(cell, x) / count
+    if count.max() < 2:
+        return np.array([means.mean()])  # one specimen a cell: nothing to resample
     influence = np.bincount(specimen, (x - means[cell]) / count[cell])
     return np.asarray(means.mean() + influence * influence.size / count.size)
 

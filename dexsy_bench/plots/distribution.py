@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -43,7 +44,12 @@ def distribution(rows: pd.DataFrame, metric: str = "js", of: dict[str, Mark] | N
         figure, grid = panels(len(parts), (2.7, 0.3 * len(labels) + 0.9), margin=(2.0, 0.6))
         for axes, panel in zip(grid, parts, strict=True):
             for place, label in enumerate(labels):
-                _strip(axes, panel[panel["label"] == label], place, of[label], panel["case"].nunique())
+                _points(axes, panel[panel["label"] == label], place, of[label], panel["case"].nunique())
+            sns.boxplot(
+                panel, x="value", y="label", order=labels, whis=(5, 95), showfliers=False, fill=False,
+                color="#222222", linewidth=1, width=0.55, capwidths=0, medianprops={"linewidth": 2}, zorder=3, ax=axes,
+            )  # fmt: skip
+            axes.set_ylabel("")
             axes.set_title(snr_text(panel["snr"].iloc[0]))
         for axes in grid:
             metric_axis(axes, metric, rows["value"], vertical=False)
@@ -60,7 +66,7 @@ def distribution(rows: pd.DataFrame, metric: str = "js", of: dict[str, Mark] | N
     return figure
 
 
-def _strip(axes: Axes, rows: pd.DataFrame, place: int, mark: Mark, asked: int) -> None:
+def _points(axes: Axes, rows: pd.DataFrame, place: int, mark: Mark, asked: int) -> None:
     values = rows["value"].dropna().to_numpy(dtype=float)
     if values.size < asked:
         axes.annotate(
@@ -71,9 +77,3 @@ def _strip(axes: Axes, rows: pd.DataFrame, place: int, mark: Mark, asked: int) -
         return
     jitter = np.random.default_rng(0).uniform(-0.22, 0.22, values.size)
     axes.scatter(values, place + jitter, s=9, color=mark.colour, alpha=0.6, linewidth=0, zorder=2)
-    dark = {"color": "#222222", "linewidth": 1}
-    axes.boxplot(
-        values, positions=[place], orientation="horizontal", widths=0.55, whis=(5, 95), showfliers=False,
-        manage_ticks=False, boxprops=dark, whiskerprops=dark, capprops={"linewidth": 0},
-        medianprops={"color": "#222222", "linewidth": 2}, zorder=3,
-    )  # fmt: skip
