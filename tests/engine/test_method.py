@@ -93,11 +93,14 @@ def test_a_method_is_told_what_it_declares(told, base):
 
 
 def test_supports_sees_no_more_than_prepare():
+    seen = []
+
     class Nosy(Recorder):
         def supports(self, problem):
-            return "it was told" if problem.sigma is not None or problem.prior is not None else None
+            seen.append((problem.sigma, problem.prior))
 
     ready(Nosy, problem())
+    assert seen == [(None, None)]
 
 
 def test_a_method_that_declines_says_why():
