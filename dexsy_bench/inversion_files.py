@@ -12,6 +12,9 @@ from dexsy_bench import __version__
 from dexsy_bench.errors import UserError
 from dexsy_bench.inversion import Inversion
 
+POOR_FIT = 1.5
+"""RMS residual over the noise above which the user is warned."""
+
 
 def write(inversion: Inversion, folder: Path, source: str) -> None:
     """Write distribution, axis, peak table, summary and figure.
@@ -65,6 +68,8 @@ def describe(inversion: Inversion) -> list[str]:
     if ratio is not None and problem.sigma:
         lines.append(f"residual: {ratio:.2f} of the noise (SNR about {1 / problem.sigma:.0f}; 1 is consistent)")
     lines += [f"peak at ({d1:.3g}, {d2:.3g}) {unit}: mass {mass:.3f}" for d1, d2, mass in inversion.peak_rows()]
+    if ratio is not None and ratio > POOR_FIT:
+        lines.append("warning: the distribution leaves more than noise unexplained; check b, --d-range and the method")
     if inversion.diagnostics.get("converged", 1) == 0:
         lines.append("warning: the method did not converge")
     if inversion.diagnostics.get("alpha_at_edge", 0) == 1:

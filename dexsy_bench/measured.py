@@ -20,6 +20,8 @@ _RISE = 10.0
 """Noise SDs by which a signal may rise along b: the range of pure noise in 64 points, over 64 rows, stays below 9."""
 _RISE_FLOOR = 0.01
 """A rise by this share of S(0,0) is never called one, however small the noise."""
+_DROWNED = 0.5
+"""Noise SD, as a share of S(0,0), above which there is no signal to speak of."""
 _EXTRAPOLATION = 10.0
 """Where b does not start at 0, the largest factor by which masses may be scaled to b = 0."""
 
@@ -116,8 +118,9 @@ def _read_text(path: Path) -> NDArray[Any]:
             return np.loadtxt(lines, dtype=kind, delimiter=delimiter, ndmin=2)
         except ValueError as error:
             reason = reason or error
+    what = str(reason).partition(";")[0].rstrip(".")  # the rest is advice to programmers
     raise SignalError(
-        f"{path}: {reason}; leave only numbers in it, with decimal points (# starts a comment line)"
+        f"{path}: {what}; leave only numbers in it, with decimal points (# starts a comment line)"
     ) from reason
 
 
@@ -249,6 +252,11 @@ def check(
     sigma = float(noise_sd(problem, signal[None])[0])
     if np.isnan(sigma):
         notes.append("too few points to estimate the noise from")
+    elif sigma > _DROWNED:
+        raise SignalError(
+            f"S(0,0) is only {1 / sigma:.2g} times the noise, too little to invert; check that the first row and "
+            f"column are those of the lowest {kernel.encoding}"
+        )
     _check_rise(signal, 0.0 if np.isnan(sigma) else sigma, kernel.encoding)
     problem = replace(problem, sigma=None if np.isnan(sigma) else sigma)
     return Measurement(signal, s0, b1, b2, problem, remaining, tuple(notes))
@@ -290,7 +298,8 @@ def _check_shape(signal: NDArray[Any], n1: int, n2: int, e: str) -> None:
     if signal.size == n1 * n2:
         raise SignalError(f"the signal is {_describe(signal)}; reshape it to {wanted}")
     raise SignalError(
-        f"the signal is {_describe(signal)}, but {wanted}; there is one row for each {e}1, one column for each {e}2"
+        f"the signal is {_describe(signal)}, but {wanted}; there is one row for each {e}1, one column for each {e}2 "
+        "(--b2 gives the latter where they differ)"
     )
 
 

@@ -31,8 +31,11 @@ def check(
 
     paths = list(include or ())
     if method.endswith(".py") or "/" in method:
-        paths.append(Path(method))
-        method = Path(method).parent.name if Path(method).name == "__init__.py" else Path(method).stem
+        path = Path(method).resolve()
+        path = path.parent if path.name == "__init__.py" else path
+        package = (path / "__init__.py").exists()  # found through the folder that it lies in
+        paths.append(path.parent if package else path)
+        method = path.stem
     registry = Registry(paths)
     try:
         texts = [v.label for v in registry.variants(method)] if "[" not in method else [method]

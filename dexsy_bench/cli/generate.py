@@ -42,6 +42,7 @@ def generate(
         dexsy-bench generate two_compartment -n 100 --snr 100 --out data/
         dexsy-bench score predictions/ --data data/ --name mine --out results/mine
     """
+    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from dexsy_bench import generation
@@ -52,7 +53,8 @@ def generate(
         raise UserError(f"--snr {snr:g}: a signal-to-noise ratio is positive; `inf` means no noise")
     source = Registry(include or ()).scenario(scenario)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, transient=True) as progress:
+    console = Console()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"{scenario}, SNR {snr:g}", total=n)
         generation.generate(
             source,

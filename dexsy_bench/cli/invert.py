@@ -59,8 +59,8 @@ def invert(
     from dexsy_bench.tuning import resolve
 
     low, high = d_range or {"diffusion": (0.01, 10.0), "relaxation": (1.0, 1000.0)}[kernel]
-    if not 0 < low < high < float("inf"):
-        raise UserError(f"--d-range {low:g} {high:g}: give the lowest and the highest value, both positive")
+    if not 1e-9 <= low < high <= 1e9:
+        raise UserError(f"--d-range {low:g} {high:g}: give the lowest and the highest value, between 1e-9 and 1e9")
     registry = Registry(include or ())
     selection = registry.select(method)
     b1 = measured.read_vector(b)
@@ -75,14 +75,19 @@ def invert(
     )
     noise = measurement.problem.sigma
     tuned, _ = resolve(selection, registry, None, 1 / noise if noise else np.inf)
-    with threadpool_limits(1):
-        result = inversion.invert(
-            measurement,
-            registry.method(selection.name),
-            registry.make_options(selection.name, {**dict(selection.given), **dict(tuned)}),
-            selection.label,
-            np.array(split) if split else None,
-        )
+    try:
+        with threadpool_limits(1):
+            result = inversion.invert(
+                measurement,
+                registry.method(selection.name),
+                registry.make_options(selection.name, {**dict(selection.given), **dict(tuned)}),
+                selection.label,
+                np.array(split) if split else None,
+            )
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{selection.label} failed: {type(error).__name__}: {error}") from error
     inversion_files.write(result, out, signal)
     for line in inversion_files.describe(result):
         typer.echo(line)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from dexsy_bench.errors import UserError
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -51,17 +53,15 @@ def list_all(
 
 def methods(registry: Registry) -> Table:
     """A row a method; one that cannot be loaded says why."""
-    from dexsy_bench.registry import PluginError
-
     rows = []
     for name in registry.method_names:
         try:
             method = registry.method(name)
-        except PluginError as error:
+            variants = "\n".join(selection.label for selection in registry.variants(name))
+        except UserError as error:
             rows.append([name, "", "", "", str(error)])
             continue
         options = "\n".join(f"{f.name}={f.default}" for f in dataclasses.fields(method.Options))
-        variants = "\n".join(selection.label for selection in registry.variants(name))
         rows.append([name, method.family, variants, options, first_sentence(method)])
     return _table("Methods", ["name", "family", "rows by default", "options and defaults", "what it does"], rows)
 

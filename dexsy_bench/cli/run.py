@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -59,11 +59,13 @@ def run(
         int | None, typer.Option(min=1, help="Worker processes, one thread each. Default: physical cores.")
     ] = None,
     timeout: Annotated[
-        float, typer.Option(min=0.1, help="Seconds that a job, 16 cases of a method, may take.")
+        float, typer.Option(min=0.1, max=1e6, help="Seconds that a job, 16 cases of a method, may take.")
     ] = 600.0,
     memory: Annotated[
         float | None,
-        typer.Option(min=0.25, help="GiB that a worker may allocate. Default: its share of 80% of the machine."),
+        typer.Option(
+            min=0.25, max=1e6, help="GiB that a worker may allocate. Default: its share of 80% of the machine."
+        ),
     ] = None,
     cache: Annotated[
         Literal["use", "ignore", "only"],
@@ -103,9 +105,13 @@ def run(
     from dexsy_bench.store import Store
 
     console = Console()
+
+    def warn(text: str) -> None:
+        console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
     registry = Registry(include or ())
     name, cells = cells_of(registry, suite, scenario or [], snr or [], cases, data)
-    selections = selections_of(registry, method or [])
+    selections = selections_of(registry, method or [], warn)
     settings = Settings(
         workers=jobs or cores(),
         timeout=timeout,
@@ -116,7 +122,7 @@ def run(
     folder = out or Path("results") / name
     planned = plan(registry, selections, cells)
     try:
-        with Store(folder, warn=lambda text: console.print(text, style="yellow", highlight=False)) as store:
+        with Store(folder, warn) as store:
             if cache != "only":
                 store.write_manifest(*manifest(name, selections, cells))
             summary = run_jobs(planned, store, settings, console)
@@ -172,11 +178,17 @@ def folder_cells(data: Path, cases: int | None, others: bool) -> tuple[str, list
     return folder.path.name, [Cell(folder, folder.snr, first, first + (cases or count), folder.path)]
 
 
-def selections_of(registry: Registry, texts: Sequence[str]) -> list[Selection]:
-    """The methods that were named, or every method with its default variants."""
+def selections_of(registry: Registry, texts: Sequence[str], warn: Callable[[str], None]) -> list[Selection]:
+    """The methods that were named, or every method that can be loaded with its default variants."""
     if texts:
         return list(dict.fromkeys(registry.select(text) for text in texts))
-    return [selection for name in registry.method_names for selection in registry.variants(name)]
+    selections: list[Selection] = []
+    for name in registry.method_names:
+        try:
+            selections += registry.variants(name)
+        except UserError as error:  # a broken plugin costs its own rows only
+            warn(f"{name} is left out: {error}")
+    return selections
 
 
 def manifest(

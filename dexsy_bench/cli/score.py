@@ -25,6 +25,7 @@ def score(
         dexsy-bench score predictions/ --data data/ --name mine --out results/mine
         dexsy-bench table results/mine
     """
+    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from dexsy_bench.cli.run import manifest
@@ -37,7 +38,8 @@ def score(
 
     folder = Folder.read(data)
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, transient=True) as progress:
+    console = Console()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=len(folder.numbers))
         job, outcome = score_predictions(
             predictions, folder, name, Registry().method_names, lambda cases: progress.advance(task, cases)

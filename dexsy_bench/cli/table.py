@@ -11,6 +11,8 @@ import typer
 from dexsy_bench.errors import UserError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from dexsy_bench.tables import Block
 
 
@@ -69,7 +71,7 @@ def table(
     from dexsy_bench.store import load_rows
 
     rows = leaderboard.select(load_rows(run), scenario or (), snr or ())
-    metrics = metric or leaderboard.DEFAULT_METRICS
+    metrics = metric or _defined(rows)
     columns = [] if by == ["all"] else by or ["scenario", "snr"]
     board = leaderboard.leaderboard(rows, metrics, columns, sort)
     layout = layout or (SUFFIXES.get(out.suffix.lower(), Format.terminal) if out else Format.terminal)
@@ -86,6 +88,13 @@ def table(
         _print(blocks, notes, out)
     else:
         _write({Format.markdown: tables.markdown, Format.latex: tables.latex}[layout](blocks, notes), out)
+
+
+def _defined(rows: pd.DataFrame) -> list[str]:
+    """The default metrics that some row has a value of: without noise there is no residual over it."""
+    from dexsy_bench.leaderboard import DEFAULT_METRICS
+
+    return [name for name in DEFAULT_METRICS if rows[name].notna().any()] or list(DEFAULT_METRICS)
 
 
 def _print(blocks: list[Block], notes: list[str], out: Path | None) -> None:

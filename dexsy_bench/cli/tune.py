@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from dexsy_bench.registry import Selection
     from dexsy_bench.tuning import Entry
 
+INTERRUPTED = 130
+
 
 def tune(
     method: Annotated[str, typer.Argument(help="A method, or a variant such as 'tikhonov[order=0]'.")],
@@ -35,24 +37,36 @@ def tune(
         dexsy-bench tune cvx_tv two_compartment three_compartment --snr 100 -n 8
     """
     import multiprocessing
+    import os
     from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
 
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn, TimeRemainingColumn
 
+    from dexsy_bench.errors import UserError
     from dexsy_bench.machine import cores, worker_environment
     from dexsy_bench.registry import Registry
     from dexsy_bench.tuning import with_tuned, write
+    from dexsy_bench.worker import Setup, settle
 
+    for level in snr or ():
+        if not level > 0:
+            raise UserError(f"--snr {level:g}: must be positive; inf means no noise")
     registry = Registry(include or ())
     selection = with_tuned(registry.select(method), registry)
     cells = [(name, level) for name in scenarios for level in snr or registry.scenario(name).snr]
     path = out / f"{selection.name}.toml"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror or error}") from error
     console = Console()
+    setup = Setup(parent=os.getpid(), log=Path(os.devnull))
     columns = (SpinnerColumn(), *Progress.get_default_columns()[:-1], TimeElapsedColumn(), TimeRemainingColumn())
     with (
         worker_environment(),
-        ProcessPoolExecutor(jobs or cores(), multiprocessing.get_context("spawn")) as pool,
+        ProcessPoolExecutor(jobs or cores(), multiprocessing.get_context("spawn"), settle, (setup,)) as pool,
         Progress(*columns, console=console) as progress,
     ):
         bar = progress.add_task(selection.label, total=len(cells))
@@ -63,14 +77,23 @@ def tune(
         try:
             for finished in as_completed(pending):
                 entry = finished.result()
-                write(path, [entry])
+                try:
+                    write(path, [entry])
+                except OSError as error:
+                    raise UserError(f"cannot write {path}: {error.strerror or error}") from error
                 values = ", ".join(f"{option} = {value:.3g}" for option, value in entry.values.items())
                 edge = "; at the end of its range" if entry.at_edge else ""
                 score = f"{metric} {entry.score:.4g} on {cases} cases, {entry.evaluations} values tried{edge}"
                 console.print(f"{entry.scenario}, SNR {entry.snr:g}: {values} ({score})", highlight=False)
                 progress.advance(bar)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+        except BaseException as error:
+            for worker in multiprocessing.active_children():  # else the pool would wait for what they are at
+                worker.kill()
+            if isinstance(error, KeyboardInterrupt):
+                console.print(f"stopped; what was tuned by then is in {path}", highlight=False)
+                raise typer.Exit(INTERRUPTED) from None
+            if isinstance(error, BrokenProcessPool):
+                raise UserError(f"a process that tuned {selection.label} died; was there enough memory?") from error
             raise
     console.print(f"stored in {path}", highlight=False)
 

@@ -34,3 +34,12 @@ def test_what_cannot_be_checked_is_named(command):
     assert "no such file" in command("check", "nowhere.py", status=2)
     assert "did you mean 'prior_mean'?" in command("check", "prior_meen", status=2)
     assert "no option 'colour'" in command("check", "prior_mean[colour=red]", status=2)
+
+
+def test_a_method_in_a_folder_of_its_own(command, tmp_path):
+    command("new-method", "mine")
+    (tmp_path / "boxed").mkdir()
+    source = (tmp_path / "mine.py").read_text(encoding="utf-8").replace('name = "mine"', 'name = "boxed"')
+    (tmp_path / "boxed" / "__init__.py").write_text(source, encoding="utf-8")
+    for path in ("./boxed", "boxed/__init__.py"):
+        assert "all passed" in command("check", path)

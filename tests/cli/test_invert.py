@@ -76,3 +76,27 @@ def test_refusals_are_one_sentence_and_leave_nothing(command, tmp_path, specimen
     assert told.startswith("dexsy-bench: ")
     assert message in told
     assert not (tmp_path / "inversion").exists()
+
+
+def test_a_method_that_fails_is_one_sentence(command, tmp_path, specimen):
+    b, signal, *_ = specimen
+    np.save(tmp_path / "s.npy", signal)
+    np.save(tmp_path / "b.npy", b)
+    (tmp_path / "raises.py").write_text(
+        "from dexsy_bench.method import Method\n"
+        "class Raises(Method):\n"
+        "    name = 'raises'\n"
+        "    def invert(self, signals):\n"
+        "        raise RuntimeError('no solution')\n"
+    )
+    told = command("invert", "s.npy", "--b", "b.npy", "-m", "raises", "--include", "raises.py", status=2)
+    assert "raises failed: RuntimeError: no solution" in told
+
+
+def test_a_poor_fit_is_warned_of(command, tmp_path, specimen):
+    b, signal, *_ = specimen
+    np.save(tmp_path / "b.npy", b)
+    np.save(tmp_path / "s.npy", signal)
+    np.save(tmp_path / "flat.npy", np.ones_like(signal))
+    assert "more than noise unexplained" not in command("invert", "s.npy", "--b", "b.npy", "-m", "tikhonov[order=0]")
+    assert "more than noise unexplained" in command("invert", "flat.npy", "--b", "b.npy", "-m", "tikhonov[order=0]")

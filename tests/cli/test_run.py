@@ -347,3 +347,22 @@ def test_a_folder_of_cases_is_run_as_the_scenario_it_came_from(everything, tmp_p
         found.drop(columns="batch"), expected.drop(columns="batch").reset_index(drop=True), rtol=1e-12
     )
     assert "-n 6: " in run("--data", data, "-n", 6, "-m", "fingerprint", include=include, expect=2, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("option", ["--timeout", "--memory"])
+def test_endless_limits_are_refused(tmp_path, option):
+    assert f"'{option}'" in run(option, "inf", "--out", tmp_path / "out", expect=2)
+
+
+def test_a_method_that_cannot_be_loaded_costs_its_own_rows_only(tmp_path):
+    faults.write(tmp_path / "mine")
+    for name in set(faults.BODIES) - {"fingerprint"}:
+        (tmp_path / "mine" / f"{name}.py").unlink()
+    (tmp_path / "mine" / "broken.py").write_text("import nothing_of_that_name")
+    arguments = ("-s", "tiny", "-n", 1, "--out", tmp_path / "out")
+    told = run(*arguments, include=tmp_path / "mine")
+    assert "broken is left out" in told
+    assert "nothing_of_that_name" in told
+    assert "broken" not in set(load_rows(tmp_path / "out")["method"])
+    assert {"fingerprint", "nnls"} <= set(load_rows(tmp_path / "out")["method"])
+    assert "nothing_of_that_name" in run(*arguments, "-m", "broken", include=tmp_path / "mine", expect=2)

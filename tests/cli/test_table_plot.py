@@ -174,3 +174,10 @@ def test_commands_import_nothing_heavy():
     code = "import sys, dexsy_bench.cli.table, dexsy_bench.cli.plot; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"pandas", "matplotlib", "scipy", "torch", "seaborn"} & set(loaded)
+
+
+def test_without_noise_the_default_table_leaves_the_residual_out(tmp_path):
+    call("run", "-s", "coarse_16", "--snr", "inf", "-n", 2, "-m", "prior_mean", "--out", tmp_path, "--jobs", 1)
+    result = call("table", tmp_path, "--format", "csv")
+    assert result.exit_code == 0
+    assert set(pd.read_csv(io.StringIO(result.stdout))["metric"]) == {"kl", "js", "w1", "topk", "exchange"}

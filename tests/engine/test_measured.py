@@ -227,3 +227,17 @@ def test_too_few_points_to_know_the_noise():
     result = checked(np.outer(decay, decay), b)
     assert result.problem.sigma is None
     assert "too few points" in result.notes[-1]
+
+
+def test_noise_alone_is_refused(measured):
+    b, _ = measured
+    noise = np.abs(np.random.default_rng(0).standard_normal((b.size, b.size)))
+    noise[0, 0] = 0.5
+    with pytest.raises(SignalError, match=r"S\(0,0\) is only 0.* times the noise"):
+        checked(noise, b)
+
+
+def test_text_that_holds_no_matrix_is_told_in_plain_words(tmp_path):
+    (tmp_path / "s.csv").write_text("1,2\n3\n")
+    with pytest.raises(SignalError, match="number of columns changed from 2 to 1 at row 2; leave only numbers"):
+        read_array(tmp_path / "s.csv")
