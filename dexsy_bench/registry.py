@@ -18,7 +18,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError
 
 from dexsy_bench.errors import UserError
 from dexsy_bench.method import Method
@@ -150,7 +150,11 @@ class Registry:
         UnknownName, PluginError
         """
         if name not in self._loaded:
-            self._loaded[name] = self._load(name)
+            loaded = self._load(name)
+            for attribute, kind in (("told", frozenset), ("variants", tuple), ("search_space", Mapping)):
+                if not isinstance(getattr(loaded, attribute), kind):
+                    raise PluginError(f"method '{name}': {attribute} has to be a {kind.__name__}")
+            self._loaded[name] = loaded
         return self._loaded[name]
 
     def _load(self, name: str) -> type[Method]:
@@ -217,6 +221,14 @@ class Registry:
     def make_options(self, name: str, given: Mapping[str, Any]) -> Any:
         """The Options of a method, checked against its annotations."""
         cls = self.method(name).Options
+        try:
+            adapter = TypeAdapter(cls)
+            cls()
+            adapter.validate_python({})
+        except (PydanticUserError, TypeError, ValueError) as error:
+            raise PluginError(
+                f"{name}: Options has to be a dataclass in which each option has a type and a valid default"
+            ) from error
         known = [f.name for f in dataclasses.fields(cls)]
         for key in given:
             if key not in known:
@@ -224,12 +236,12 @@ class Registry:
                     f"{name} has no option '{key}'{_suggest(key, known)}; its options: {', '.join(known) or 'none'}"
                 )
         try:
-            return TypeAdapter(cls).validate_python(dict(given))
+            return adapter.validate_python(dict(given))
         except ValidationError as error:
             first = error.errors()[0]
             reasons = " or ".join(dict.fromkeys(e["msg"].removeprefix("Value error, ") for e in error.errors()))
-            option = first["loc"][0] if first["loc"] else name
-            raise UnknownName(f"{name}: {option}={first['input']!r}: {reasons}") from error
+            what = f"{first['loc'][0]}={first['input']!r}: " if first["loc"] else ""
+            raise UnknownName(f"{name}: {what}{reasons}") from error
 
     def variants(self, name: str) -> list[Selection]:
         """The selections that a method takes part with by default."""

@@ -243,6 +243,8 @@ def load_manifest(path: str | Path) -> dict[str, Any]:
     file = Path(path) / "manifest.json"
     try:
         manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            raise ValueError(f"it is not of format {FORMAT}")
     except (OSError, ValueError) as error:
         raise StoreError(f"{file} cannot be read ({error}); move it away, the next run writes a new one") from error
     return manifest

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from dexsy_bench.errors import UserError
 from dexsy_bench.method import TUNED, Inverter, Method, normalised
@@ -281,9 +282,10 @@ def read(path: Path) -> list[Entry]:
     if not path.exists():
         return []
     try:
-        return [Entry(**fields) for fields in tomllib.loads(path.read_text(encoding="utf-8"))["entry"]]
-    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
-        raise TuningError(f"{path} cannot be read ({error}); delete it and run `dexsy-bench tune` again") from error
+        return TypeAdapter(list[Entry]).validate_python(tomllib.loads(path.read_text(encoding="utf-8"))["entry"])
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise TuningError(f"{path} cannot be read ({reason}); delete it and run `dexsy-bench tune` again") from error
 
 
 def write(path: Path, entries: Iterable[Entry]) -> None:

@@ -185,6 +185,27 @@ def test_broken_files_are_named(write, text, reason):
     assert registry.method("nnls").name == "nnls"  # and nothing else is disturbed
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("    @dataclass(frozen=True)\n    class Options", "    class Options", "Options has to be a dataclass"),
+        ("rate: float = 1.0", "rate: float", "Options has to be a dataclass"),
+        ("rate: float = 1.0", "rate: float = -1.0", "valid default"),
+        ("rate: float = 1.0", "rate: NoSuchType = 1.0", "Options has to be a dataclass"),
+        ('variants = ("", "rate=2.5")', 'variants = "rate=2.5"', "variants has to be a tuple"),
+        ('name = "broken"', 'name = "broken"\n    told = "sigma"', "told has to be a frozenset"),
+    ],
+)
+def test_broken_declarations_are_named(write, old, new, reason):
+    text = METHOD.format(name="broken", doc="").replace(old, new)
+    assert new in text
+    if "NoSuchType" in text:
+        text = "from __future__ import annotations\n" + text
+    registry = Registry([write("broken.py", text)])
+    with pytest.raises(PluginError, match=reason):
+        registry.select("broken")
+
+
 # Entry points -------------------------------------------------------------------------------
 
 

@@ -196,6 +196,13 @@ def test_estimates_are_found_by_case(tmp_path):
         assert load_estimate(tmp_path, *absent) is None
 
 
+@pytest.mark.parametrize("text", ["[]", "{", '{"format": 99}'])
+def test_a_manifest_that_is_none_is_refused(tmp_path, text):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(StoreError, match=r"manifest\.json cannot be read"):
+        load_manifest(tmp_path)
+
+
 def test_the_manifest_keeps_its_history_and_all_definitions(tmp_path):
     with Store(tmp_path) as store:
         store.write_manifest({"scenarios": {"a": 1}}, {"command": "one"})

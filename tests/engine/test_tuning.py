@@ -180,8 +180,9 @@ def test_storage_round_trips_and_the_last_word_counts(tmp_path_factory, draws):
     assert {(e.scenario, e.snr): e.values["turn"] for e in tuning.read(path)} == expected
 
 
-def test_a_broken_file_is_refused_with_its_name(registry):
+@pytest.mark.parametrize("text", ["[[entry]]\nselection = ", "[[entry]]\nsnr = 'high'\n", "entry = 3\n", "x = 1\n"])
+def test_a_broken_file_is_refused_with_its_name(registry, text):
     tuning.FOLDER.mkdir()
-    (tuning.FOLDER / "knob.toml").write_text("[[entry]]\nselection = ")
+    (tuning.FOLDER / "knob.toml").write_text(text)
     with pytest.raises(TuningError, match=r"knob\.toml.*tune"):
         stored("knob")
