@@ -23,21 +23,22 @@ class Tikhonov(Method):
     Order 0 is the classical inversion of 2D NMR (Venkataramanan, Song, Hurlimann 2002), order 2
     assumes a smooth distribution.
 
-    `alpha` is a number, or the rule that picks it from the data out of two values a decade: `gcv`
-    (generalised cross-validation, degrees of freedom counted on the support), `lcurve` (corner of
-    the L-curve) or `discrepancy` (the largest that leaves a residual as small as the noise, whose SD
-    is estimated from the part of the signal that no distribution explains); `tuned` takes the value
-    that `dexsy-bench tune` stored for the scenario and SNR.
+    `alpha` is a number, or the rule that picks it from the data out of two values a decade: `ftest`
+    (CONTIN's: the largest that fits as well as next to none), `gcv` (generalised cross-validation,
+    degrees of freedom counted on the support), `lcurve` (corner of the L-curve) or `discrepancy`
+    (the largest that leaves a residual as small as the noise, whose SD is estimated from the part of
+    the signal that no distribution explains); `tuned` takes the value that `dexsy-bench tune` stored
+    for the scenario and SNR.
     """
 
     name = "tikhonov"
-    variants = ("", "alpha=lcurve", "alpha=discrepancy", "alpha=tuned", "order=0", "order=0,alpha=tuned")
+    variants = ("", "alpha=gcv", "alpha=lcurve", "alpha=discrepancy", "alpha=tuned", "order=0", "order=0,alpha=tuned")
     search_space = {"alpha": tuple(np.geomspace(1e-4, 1e3, 22))}
 
     @dataclass(frozen=True)
     class Options:
         order: Literal[0, 2] = 2
-        alpha: float | Literal["gcv", "lcurve", "discrepancy", "tuned"] = "gcv"
+        alpha: float | Literal["ftest", "gcv", "lcurve", "discrepancy", "tuned"] = "ftest"
 
         def __post_init__(self):
             if isinstance(self.alpha, float) and not 0 < self.alpha < np.inf:
@@ -90,6 +91,8 @@ class Tikhonov(Method):
         n_data = self.compression.n_data
         if self.fixed:
             return np.zeros(len(signals), dtype=int)
+        if self.options.alpha == "ftest":
+            return rules.ftest(residual, dof, n_data)
         if self.options.alpha == "gcv":
             return rules.gcv(residual, dof, n_data)
         if self.options.alpha == "lcurve":

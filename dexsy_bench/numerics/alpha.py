@@ -14,6 +14,31 @@ from dexsy_bench.problem import Floats
 Indices = NDArray[np.intp]
 
 INFLATION = 1.4
+EVEN_ODDS = 0.5
+
+
+def ftest(residual: Floats, dof: Floats, n_data: int) -> Indices:
+    """Largest alpha that fits as well as the least regularised solution, by an F test at even odds.
+
+    With ``V`` the squared residual norm and the first alpha of the path as reference 0, the increase
+    ``(V - V_0) / V_0 * (n - dof_0) / dof_0`` is compared with the median of F(dof_0, n - dof_0): the rule of CONTIN
+    (Provencher, Comput. Phys. Commun. 27, 213, 1982). A misfit that no distribution explains, such as that of the
+    noise floor of magnitude data, is in V_0 as well and does not count.
+
+    Parameters
+    ----------
+    residual : (A, N)
+        Squared residual norm over all data.
+    dof : (A, N)
+        Trace of the influence matrix.
+    n_data : int
+    """
+    from scipy.special import fdtr
+
+    reference = np.maximum(residual[0], np.finfo(np.float64).tiny)
+    dof_0 = np.clip(dof[0], 1.0, n_data - 1.0)
+    increase = (residual / reference - 1) * (n_data - dof_0) / dof_0
+    return _last(fdtr(dof_0, n_data - dof_0, np.maximum(increase, 0.0)) <= EVEN_ODDS)
 
 
 def gcv(residual: Floats, dof: Floats, n_data: int) -> Indices:
@@ -75,6 +100,10 @@ def discrepancy(residual: Floats, sigma: Floats, n_data: int) -> Indices:
         Noise SD.
     n_data : int
     """
-    explained = residual <= n_data * sigma**2
-    last = explained.shape[0] - 1 - np.argmax(explained[::-1], axis=0)
-    return np.where(explained.any(axis=0), last, 0)
+    return _last(residual <= n_data * sigma**2)
+
+
+def _last(true: NDArray[np.bool_]) -> Indices:
+    """Index of the last alpha for which it holds; 0 where it holds for none."""
+    last = true.shape[0] - 1 - np.argmax(true[::-1], axis=0)
+    return np.where(true.any(axis=0), last, 0)

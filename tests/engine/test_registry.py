@@ -322,7 +322,7 @@ def test_variants_are_selections():
         ("tikhonov[order=1]", "tikhonov: order=1: "),
         ("tikhonov[alpha=nan]", "alpha must be positive"),
         ("tikhonov[alpha=0]", "alpha must be positive"),
-        ("tikhonov[alpha=gvc]", "'gcv', 'lcurve', 'discrepancy' or 'tuned'"),
+        ("tikhonov[alpha=gvc]", "'ftest', 'gcv', 'lcurve', 'discrepancy' or 'tuned'"),
         ("cvx_l1[weight=-1]", "weight must be positive"),
     ],
 )

@@ -83,11 +83,11 @@ def test_smoothness_beats_size_beats_nothing():
         score(cases, ready(label, problem)(cases.noisy).distributions, problem)["js"].mean()
         for label in ("tikhonov", "tikhonov[order=0]", "nnls")
     ]
-    assert js[0] < 0.8 * js[1]
-    assert js[1] < 0.8 * js[2]
+    assert js[0] < 0.9 * js[1]
+    assert js[1] < 0.5 * js[2]
 
 
-@pytest.mark.parametrize("rule", ["gcv", "lcurve", "discrepancy"])
+@pytest.mark.parametrize("rule", ["ftest", "gcv", "lcurve", "discrepancy"])
 @pytest.mark.parametrize("order", [0, 2])
 def test_a_rule_picks_the_same_solution_as_its_alpha_given(rule, order):
     problem = small_problem((16, 14), (30, 28))
@@ -100,7 +100,7 @@ def test_a_rule_picks_the_same_solution_as_its_alpha_given(rule, order):
         np.testing.assert_allclose(given.diagnostics["objective"][0], chosen.diagnostics["objective"][n], rtol=1e-8)
 
 
-@pytest.mark.parametrize("rule", ["gcv", "discrepancy"])
+@pytest.mark.parametrize("rule", ["ftest", "gcv", "discrepancy"])
 @pytest.mark.parametrize("order", [0, 2])
 def test_more_noise_asks_for_a_larger_alpha(order, rule):
     problem = small_problem((16, 14), (30, 28))

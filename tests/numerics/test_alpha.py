@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from dexsy_bench.numerics import alpha as rules
 
@@ -101,3 +102,29 @@ def test_discrepancy_takes_the_largest_alpha_under_the_noise():
 def test_discrepancy_has_a_noise_level_for_each_case():
     residual = np.repeat(np.arange(1.0, 5.0)[:, None], 3, axis=1)
     np.testing.assert_array_equal(rules.discrepancy(residual, np.sqrt([0.15, 0.25, 0.35]), 10), [0, 1, 2])
+
+
+# The F test ----------------------------------------------------------------------------------
+
+
+def test_ftest_takes_the_largest_alpha_at_even_odds():
+    """Against scipy.stats.f, case by case."""
+    rng = np.random.default_rng(5)
+    n_data, dof = 400, np.repeat(np.linspace(30, 3, 15)[:, None], 8, axis=1)
+    residual = n_data * np.cumprod(1 + rng.uniform(0, 0.02, (15, 8)), axis=0)
+    for case, chosen in enumerate(rules.ftest(residual, dof, n_data)):
+        v, d = residual[:, case], dof[0, case]
+        odds = stats.f(d, n_data - d).cdf((v - v[0]) / v[0] * (n_data - d) / d)
+        assert odds[chosen] <= 0.5
+        assert (odds[chosen + 1 :] > 0.5).all()
+
+
+def test_ftest_does_not_count_a_misfit_that_no_alpha_removes():
+    """Twice the noise power everywhere is twice the yardstick."""
+    residual, dof = np.geomspace(1, 1.5, 12)[:, None], np.full((12, 1), 20.0)
+    assert rules.ftest(residual, dof, 400) == rules.ftest(2 * residual, dof, 400)
+
+
+@pytest.mark.parametrize("residual", [np.zeros((5, 1)), np.ones((5, 1))])
+def test_ftest_without_a_difference_takes_the_smoothest(residual):
+    assert rules.ftest(residual, np.full((5, 1), 20.0), 400) == [4]
