@@ -25,7 +25,7 @@ from dexsy_bench.statistics import LEVEL
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288", "#882255")
 """Distinct under the common colour-vision deficiencies: Okabe & Ito without yellow, two dark ones of P. Tol."""
 REFERENCE_COLOURS = ("#4D4D4D", "#8C8C8C", "#B3B3B3")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">", "h", "*", "d", "8")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 REFERENCE_DASH = (0, (1, 1))
 
