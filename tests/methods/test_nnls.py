@@ -5,6 +5,7 @@ from references import kernel, noisy_signals, small_problem
 
 from dexsy_bench.method import Inverter
 from dexsy_bench.metrics import score
+from dexsy_bench.numerics.compression import Compression
 from dexsy_bench.registry import Registry
 
 
@@ -44,3 +45,25 @@ def test_solutions_are_spikes():
     assert (support < 50).all()
     residual = score(cases, estimate.distributions, problem)["residual"]
     assert (residual < 1.1).all()
+
+
+@pytest.mark.parametrize("snr", [10.0, 1000.0])
+def test_agrees_with_scipy_at_full_size(snr):
+    scenario = Registry().scenario("three_compartment")
+    cases, problem = scenario.cases(0, 2, snr, "validation"), scenario.problem(snr)
+    estimate = invert(problem, cases.noisy[:, 0])
+    compression = Compression(problem)
+    y, outside = compression.project(cases.noisy[:, 0])
+    for n in range(2):
+        _, residual = scipy.optimize.nnls(compression.matrix(), y[n])
+        np.testing.assert_allclose(estimate.diagnostics["objective"][n], 0.5 * (residual**2 + outside[n]), rtol=1e-8)
+    assert (estimate.diagnostics["iterations"] >= (estimate.distributions > 0).sum(axis=(1, 2, 3))).all()
+
+
+def test_a_noiseless_signal_converges():
+    """scipy.optimize.nnls runs into its iteration limit here."""
+    scenario = Registry().scenario("three_compartment")
+    cases = scenario.cases(0, 1, np.inf, "validation")
+    estimate = invert(scenario.problem(np.inf), cases.noisy[:, 0])
+    assert estimate.diagnostics["converged"].all()
+    assert (estimate.diagnostics["kkt"] < 1e-11).all()
