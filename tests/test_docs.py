@@ -4,6 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 
@@ -83,3 +84,13 @@ def test_versions_agree():
     first = re.search(r"^## \[(.*?)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     assert first
     assert first[1] in (version, "Unreleased")
+
+
+def test_numbers_above_the_noise_are_those_that_science_states():
+    scenario = Registry().scenario("two_compartment")
+    problem = scenario.problem(np.inf)
+    clean = scenario.cases(0, 64, np.inf).clean[:, 0]
+    (u1, *_), (u2, *_) = np.linalg.svd(problem.k1), np.linalg.svd(problem.k2)
+    coefficients = np.abs(u1.T @ clean @ u2)
+    counted = [round((coefficients > 1 / snr).sum(axis=(1, 2)).mean()) for snr in (30, 100, 300, 1000)]
+    assert "{}, {}, {} and {}".format(*counted) in (ROOT / "docs" / "science.md").read_text("utf-8")
