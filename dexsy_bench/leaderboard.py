@@ -33,20 +33,25 @@ def with_labels(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(label=rows["method"].where(options == "", rows["method"] + "[" + options + "]"))
 
 
-def select(rows: pd.DataFrame, scenarios: Sequence[str] = (), snr: Sequence[float] = ()) -> pd.DataFrame:
-    """The rows of these scenarios and SNR levels (none named: all).
+def select(
+    rows: pd.DataFrame, scenarios: Sequence[str] = (), snr: Sequence[float] = (), methods: Sequence[str] = ()
+) -> pd.DataFrame:
+    """The rows of these scenarios, SNR levels and methods, by label (none named: all).
 
     Raises
     ------
     TableError
         If one is not in the rows.
     """
-    for column, wanted in (("scenario", scenarios), ("snr", snr)):
+    if methods:
+        rows = with_labels(rows)
+    for column, wanted in (("scenario", scenarios), ("snr", snr), ("label", methods)):
         if wanted:
             for value in wanted:
                 known = rows[column].unique()
                 if value not in known:
-                    raise TableError(f"no {column} {_show(value)} in these results{_choices(value, known)}")
+                    what = "method" if column == "label" else column
+                    raise TableError(f"no {what} {_show(value)} in these results{choices(value, known)}")
             rows = rows[rows[column].isin(list(wanted))]
     return rows
 
@@ -56,7 +61,7 @@ def check_metrics(rows: pd.DataFrame, metrics: Iterable[str]) -> None:
     ok = rows[rows["status"] == "ok"]
     for name in metrics:
         if name not in METRICS:
-            raise TableError(f"no metric '{name}'{_choices(name, list(METRICS))}")
+            raise TableError(f"no metric '{name}'{choices(name, list(METRICS))}")
         if name not in rows or not np.isfinite(ok[name].to_numpy(dtype=float)).any():
             counts = ", ".join(f"{n} {status}" for status, n in rows["status"].value_counts().items())
             raise TableError(f"no case has a value of {name}: the {len(rows)} rows are {counts or 'none'}")
@@ -102,7 +107,7 @@ def leaderboard(
     check_metrics(rows, metrics)
     sort = sort or ("js" if "js" in metrics else metrics[0])
     if sort not in (*metrics, *COSTS, "label"):
-        raise TableError(f"cannot sort by '{sort}'{_choices(sort, [*metrics, *COSTS, 'label'])}")
+        raise TableError(f"cannot sort by '{sort}'{choices(sort, [*metrics, *COSTS, 'label'])}")
 
     results = _Results(rows, metrics)
     case_by = [column for column in by if column in CASE_COLUMNS]
@@ -232,7 +237,7 @@ def _ranked(board: pd.DataFrame, by: list[str], metrics: list[str], sort: str) -
 def _check_by(by: Sequence[str]) -> None:
     for column in by:
         if column not in (*CASE_COLUMNS, *LABEL_COLUMNS):
-            raise TableError(f"cannot group by '{column}'{_choices(column, [*CASE_COLUMNS, *LABEL_COLUMNS])}")
+            raise TableError(f"cannot group by '{column}'{choices(column, [*CASE_COLUMNS, *LABEL_COLUMNS])}")
 
 
 def _joined(texts: Any) -> str:
@@ -248,7 +253,7 @@ def _show(value: Any) -> str:
     return f"'{value}'" if isinstance(value, str) else f"{value:g}"
 
 
-def _choices(value: Any, known: Iterable[Any]) -> str:
+def choices(value: Any, known: Iterable[Any]) -> str:
     """`(did you mean 'kl'?); there are: ...`, for the end of a message."""
     known = list(known)
     close = difflib.get_close_matches(value, known, n=1) if isinstance(value, str) else []

@@ -45,7 +45,7 @@ def blocks(board: pd.DataFrame, by: Sequence[str]) -> list[Block]:
 
 
 def _title(key: dict[str, Any], group: pd.DataFrame) -> str:
-    parts = [_name(column, value) for column, value in key.items()]
+    parts = [name_of(column, value) for column, value in key.items()]
     cells, asked = group["cells"].iloc[0], group["asked"].iloc[0]
     count = f"{asked} case{'s' if asked != 1 else ''}"
     if cells > 1:
@@ -53,7 +53,8 @@ def _title(key: dict[str, Any], group: pd.DataFrame) -> str:
     return " · ".join([*(parts or ["All"]), count])
 
 
-def _name(column: str, value: Any) -> str:
+def name_of(column: str, value: Any) -> str:
+    """A block's column and its value as a title has them."""
     if column == "snr":
         return "SNR unknown" if math.isnan(value) else f"SNR {value:g}"
     return str(value) if column == "scenario" else f"{column} {value if value != '' else '(none)'}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -75,16 +76,22 @@ def table(
     columns = [] if by == ["all"] else by or ["scenario", "snr"]
     board = leaderboard.leaderboard(rows, metrics, columns, sort)
     layout = layout or (SUFFIXES.get(out.suffix.lower(), Format.terminal) if out else Format.terminal)
-    if layout is Format.csv:
-        _write(board.to_csv(index=False), out)
-        return
     blocks = tables.blocks(board, columns)
-    if len(blocks) > 1:
+    described = board
+    if len(blocks) > 1 and layout is not Format.csv:
         summary = leaderboard.leaderboard(rows, metrics, (), sort)
         blocks += tables.blocks(summary, ())
-        board = pd.concat([board, summary])
-    notes = tables.legend(board)
-    if layout is Format.terminal:
+        described = pd.concat([board, summary])
+    emit(board, blocks, tables.legend(described), layout, out)
+
+
+def emit(data: pd.DataFrame, blocks: list[Block], notes: Sequence[str], layout: Format, out: Path | None) -> None:
+    """Show tables, or write them to a file; CSV has the data in full."""
+    from dexsy_bench import tables
+
+    if layout is Format.csv:
+        _write(data.to_csv(index=False), out)
+    elif layout is Format.terminal:
         _print(blocks, notes, out)
     else:
         _write({Format.markdown: tables.markdown, Format.latex: tables.latex}[layout](blocks, notes), out)
@@ -97,7 +104,7 @@ def _defined(rows: pd.DataFrame) -> list[str]:
     return [name for name in DEFAULT_METRICS if rows[name].notna().any()] or list(DEFAULT_METRICS)
 
 
-def _print(blocks: list[Block], notes: list[str], out: Path | None) -> None:
+def _print(blocks: list[Block], notes: Sequence[str], out: Path | None) -> None:
     """To the terminal in its width; to a pipe or a file as wide as the tables are, so that nothing is cut."""
     import io
 

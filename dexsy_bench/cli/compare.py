@@ -1,0 +1,47 @@
+"""`dexsy-bench compare`: a method against the best of others, on the same cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dexsy_bench.cli.table import SUFFIXES, Format, emit
+
+
+def compare(
+    run: Annotated[Path, typer.Argument(help="A results folder, as `dexsy-bench run --out` writes it.")],
+    method: Annotated[str, typer.Argument(help="A row of its table, such as 'tikhonov[order=0]'.")],
+    against: Annotated[
+        list[str] | None,
+        typer.Option(help="Another row; may be repeated. Default: whichever classical method is best in a cell."),
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", help="May be repeated. Default: js, kl and w1.")
+    ] = None,
+    scenario: Annotated[
+        list[str] | None, typer.Option("--scenario", "-s", help="Only this scenario; may be repeated.")
+    ] = None,
+    snr: Annotated[list[float] | None, typer.Option("--snr", help="Only this SNR; may be repeated.")] = None,
+    layout: Annotated[
+        Format | None,
+        typer.Option("--format", "-f", help="Default: as the ending of --out says (.md, .csv, .tex), else terminal."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="A file to write instead of the terminal.")] = None,
+) -> None:
+    """Show how a method differs from the best of others, with paired 95% bootstrap intervals.
+
+    All methods inverted the same cases, so the difference of two is far better known than either mean.
+    The best of the others is chosen in each cell by its mean there, which is generous to the others.
+
+        dexsy-bench compare results/core 'tikhonov[order=0]' --against tikhonov
+        dexsy-bench compare results/core 'resunet_xl[size=s,inputs=inverses]' --metric js
+    """
+    from dexsy_bench import comparison, leaderboard
+    from dexsy_bench.store import load_rows
+
+    rows = leaderboard.select(load_rows(run), scenario or (), snr or ())
+    pairs = comparison.compare(rows, method, against or (), metric or ("js", "kl", "w1"))
+    layout = layout or (SUFFIXES.get(out.suffix.lower(), Format.terminal) if out else Format.terminal)
+    emit(pairs, comparison.blocks(pairs), comparison.NOTES, layout, out)
