@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import dexsy_bench
+from dexsy_bench.learning.method import LearnedMethod
 from dexsy_bench.machine import installed_version
 from dexsy_bench.registry import Registry, Selection, digest_of_files
 from dexsy_bench.scenario import CaseSource
@@ -165,6 +166,8 @@ def content_key(selection: Selection, tuned: Iterable[tuple[str, Any]], cell: Ce
         "engine": engine_digest(),
         "packages": package_versions(),
     }
+    if issubclass(method := registry.method(selection.name), LearnedMethod):
+        content["learned"] = [method.digest(options), learning_digest()]
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=repr).encode()).hexdigest()[:16]
 
 
@@ -174,6 +177,13 @@ def engine_digest() -> str:
     room = Path(dexsy_bench.__file__).parent
     paths = [path for name in ENGINE.split() for path in (room / name, room / f"{name}.py") if path.exists()]
     return digest_of_files(paths)
+
+
+@cache
+def learning_digest() -> str:
+    """Hash of what turns weights into a method; how they were trained is in the weights."""
+    room = Path(dexsy_bench.__file__).parent / "learning"
+    return digest_of_files([room / "method.py", room / "weights.py"])
 
 
 @cache

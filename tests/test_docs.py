@@ -13,7 +13,9 @@ from dexsy_bench.cli import app
 from dexsy_bench.registry import Registry
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+DOCUMENTS = sorted(
+    path for pattern in ("*.md", "docs/*.md", "methods/*/*.md", "results/**/README.md") for path in ROOT.glob(pattern)
+)
 
 
 def commands(text):

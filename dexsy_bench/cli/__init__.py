@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from dexsy_bench.cli import check, doctor, generate, invert, new_method, plot, run, score, table, tune
+from dexsy_bench.cli import check, compare, doctor, generate, invert, new_method, plot, run, score, table, train, tune
 from dexsy_bench.cli import list as list_
 from dexsy_bench.errors import UserError
 
@@ -25,11 +25,13 @@ COMPARE, METHOD, DATA = "Compare methods", "A method of your own", "Your data, y
 app.command("list", rich_help_panel=COMPARE)(list_.list_all)
 app.command("run", rich_help_panel=COMPARE)(run.run)
 app.command("table", rich_help_panel=COMPARE)(table.table)
+app.command("compare", rich_help_panel=COMPARE)(compare.compare)
 app.command("plot", rich_help_panel=COMPARE)(plot.plot)
 app.command("doctor", rich_help_panel=COMPARE)(doctor.doctor)
 app.command("new-method", rich_help_panel=METHOD)(new_method.new_method)
 app.command("check", rich_help_panel=METHOD)(check.check)
 app.command("tune", rich_help_panel=METHOD)(tune.tune)
+app.command("train", rich_help_panel=METHOD)(train.train)
 app.command("invert", rich_help_panel=DATA)(invert.invert)
 app.command("generate", rich_help_panel=DATA)(generate.generate)
 app.command("score", rich_help_panel=DATA)(score.score)

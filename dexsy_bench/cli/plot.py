@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,13 +26,16 @@ KINDS = {
     "snr": "mean and interval against SNR",
     "time": "accuracy against time, with the Pareto front",
     "distribution": "the spread over cases, method by method",
+    "stress": "scenario by scenario, where each method fails and whether its signal residual reveals it",
 }
+ABOUT = ("title", "why", "snr", "folder")
+"""What a manifest tells of a scenario that does not define its cases; a folder has a digest besides."""
 
 
 def plot(
     run: Annotated[Path, typer.Argument(help="A results folder, as `dexsy-bench run --out` writes it.")],
     kind: Annotated[
-        list[str] | None, typer.Argument(help="Any of gallery, snr, time, distribution. Default: all of them.")
+        list[str] | None, typer.Argument(help="Any of gallery, snr, time, distribution, stress. Default: all of them.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder of the figures. Default: RUN/figures.")
@@ -42,6 +45,18 @@ def plot(
         list[str] | None, typer.Option("--scenario", "-s", help="Only this scenario; may be repeated.")
     ] = None,
     snr: Annotated[list[float] | None, typer.Option("--snr", help="Only this SNR; may be repeated.")] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", "-m", help="Only this method, as in 'tikhonov[order=0]'; may be repeated."),
+    ] = None,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--with",
+            help="Add the rows of this results folder, save in the gallery; may be repeated. In `stress`, scenarios "
+            "that RUN has not stand first, for comparison.",
+        ),
+    ] = None,
     case: Annotated[
         list[int] | None,
         typer.Option(
@@ -61,9 +76,14 @@ def plot(
     The gallery shows each scenario's case of median difficulty at every SNR. It reads estimates that
     `run --keep-estimates` stored, and inverts again where there are none.
 
+    `stress` has a line for each scenario: the mean of the metric on the left and, on the right, the
+    residual between measured and explained signal, in units of the noise. A method that is wrong where its
+    residual is about 1 gives no sign of it. What a method declined or failed is noted beside it.
+
         dexsy-bench plot results/quick
         dexsy-bench plot results/core gallery --scenario two_compartment --case 3 --case 7 --snr 100
         dexsy-bench plot results/core snr time --metric w1 --format pdf
+        dexsy-bench plot results/stress stress --with results/core -m tikhonov -m nnls
     """
     for name in kind or ():
         if name not in KINDS:
@@ -72,19 +92,21 @@ def plot(
     from dexsy_bench import leaderboard, plots
     from dexsy_bench.store import load_rows
 
-    every_row = leaderboard.with_labels(load_rows(run))
+    own = leaderboard.with_labels(load_rows(run))
+    every_row = _joined(run, own, beside or ())
     of = plots.marks(every_row)  # from all rows, so that a selection does not change the colours
-    rows = leaderboard.select(every_row, scenario or (), snr or ())
+    rows = leaderboard.select(every_row, scenario or (), snr or (), method or ())
     leaderboard.check_metrics(rows, [metric])
+    baseline = set(rows["scenario"]) - set(own["scenario"])
     folder = out or run / "figures"
     wanted = [name.strip() for name in formats.split(",")]
     makers = [
         maker
         for chosen in dict.fromkeys(kind or KINDS)
         for maker in (
-            _gallery(run, rows, metric, of, case, limit, include or ())
+            _gallery(run, rows[rows.index.isin(own.index)], metric, of, case, limit, include or ())
             if chosen == "gallery"
-            else _plain(chosen, rows, metric, of)
+            else _plain(chosen, rows, metric, of, baseline)
         )
     ]
     drawn = 0
@@ -109,12 +131,57 @@ def _unknown(name: str) -> str:
     return f"no figure '{name}'{hint}; there are: " + "; ".join(f"{key}: {text}" for key, text in KINDS.items())
 
 
-def _plain(kind: str, rows: pd.DataFrame, metric: str, of: Marks) -> Iterator[Maker]:
+def _joined(run: Path, own: pd.DataFrame, others: Sequence[Path]) -> pd.DataFrame:
+    """The rows of RUN, as they are indexed, and those of other folders; a row that is there twice, once."""
+    import pandas as pd
+
+    from dexsy_bench import leaderboard
+    from dexsy_bench.metrics import METRICS
+    from dexsy_bench.store import load_rows
+
+    if not others:
+        return own
+    known = _definitions(run)
+    parts = [own]
+    for folder in others:
+        for name, definition in _definitions(folder).items():
+            if known.setdefault(name, definition) != definition:
+                raise UserError(
+                    f"{folder} was run with another definition of {name}: its rows cannot stand beside {run}"
+                )
+        parts.append(leaderboard.with_labels(load_rows(folder)))
+    case = ["label", *leaderboard.CASE_COLUMNS]
+    rows = pd.concat(parts, ignore_index=True).drop_duplicates([*case, "status", *METRICS])
+    twice = rows[rows.duplicated(case)]
+    if len(twice):
+        first = twice.iloc[0]
+        raise UserError(
+            f"{first['label']} has different results for case {first['case']} of {first['scenario']} at SNR "
+            f"{first['snr']:g} in {', '.join(map(str, (run, *others)))}: leave one out"
+        )
+    return rows
+
+
+def _definitions(run: Path) -> dict[str, dict[str, Any]]:
+    """What defines the cases of each scenario of a run, as its manifest knows."""
+    from dexsy_bench.store import load_manifest
+
+    manifest = load_manifest(run) if (run / "manifest.json").exists() else {}
+    return {
+        name: {key: value for key, value in definition.items() if key not in ABOUT}
+        for name, definition in manifest.get("scenarios", {}).items()
+    }
+
+
+def _plain(kind: str, rows: pd.DataFrame, metric: str, of: Marks, baseline: Collection[str]) -> Iterator[Maker]:
     """The figures of a kind that rows alone make."""
     from dexsy_bench import plots
 
     if kind == "snr":
         yield f"snr-{metric}", partial(plots.metric_snr, rows, metric, of)
+        return
+    if kind == "stress":
+        yield f"stress-{metric}", partial(plots.stress, rows, metric, of, baseline)
         return
     draw = {"time": plots.accuracy_time, "distribution": plots.distribution}[kind]
     for scenario, part in rows.groupby("scenario"):

@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from dexsy_bench.metrics import find_peaks
 from dexsy_bench.plots.examples import Example
 from dexsy_bench.plots.style import snr_text, styled
-from dexsy_bench.problem import Floats, Grid
+from dexsy_bench.problem import Floats, Grid, Problem
 
 ACROSS = 8
 """Most panels side by side."""
@@ -69,22 +69,21 @@ def _line(band: Any, grid: Any, shown: Example, t: int, labels: Sequence[str], m
     signal_axes, truth_axes, *rest = grid.ravel()
     truth = np.asarray(shown.cases.distributions[0, t])
     norm = PowerNorm(0.5, vmin=0, vmax=100 * truth.max())
-    image = _signal(signal_axes, shown, t)
+    image = signal_map(signal_axes, shown.problem, np.asarray(shown.cases.noisy[0, t]), t)
+    signal_axes.set_title(f"signal, {snr_text(shown.snr)}{mixing_text(shown.problem, t)}")
     band.colorbar(image, ax=signal_axes, location="left", label="S / S(0,0)", shrink=0.8, aspect=14)
-    image = _map(truth_axes, shown.problem.grid, truth, norm)
+    image = distribution_map(truth_axes, shown.problem.grid, truth, norm)
     true_peaks = _peaks(truth, shown.problem.grid)
     truth_axes.plot(*true_peaks, linestyle="none", **TRUE_PEAK)
     truth_axes.set_title("truth")
-    kernel = shown.problem.kernel
-    truth_axes.set_xlabel(f"${kernel.quantity}_1$ ({kernel.quantity_unit})")
-    truth_axes.set_ylabel(f"${kernel.quantity}_2$ ({kernel.quantity_unit})", labelpad=0)
+    name_axes(truth_axes, shown.problem.kernel.quantity, shown.problem.kernel.quantity_unit)
     for axes, label in zip(rest, labels, strict=False):
         axes.set_title(_broken(label), fontsize=8 if len(label) < 20 else 7)
         if label not in shown.estimates:
             _empty(axes, shown.reasons.get(label, "not run"))
             continue
         f = shown.estimates[label][t]
-        _map(axes, shown.problem.grid, f, norm)
+        distribution_map(axes, shown.problem.grid, f, norm)
         axes.plot(*true_peaks, linestyle="none", **TRUE_PEAK)
         axes.plot(*_peaks(f, shown.problem.grid), linestyle="none", **FOUND_PEAK)
         axes.set_xlabel(_scores(shown, label, metric), fontsize=8)
@@ -97,22 +96,17 @@ def _line(band: Any, grid: Any, shown: Example, t: int, labels: Sequence[str], m
     )  # fmt: skip
 
 
-def _signal(axes: Axes, shown: Example, t: int) -> Any:
-    acquisition, kernel = shown.problem.acquisition, shown.problem.kernel
-    signal = np.asarray(shown.cases.noisy[0, t])
-    mask = shown.problem.mask(t)
+def signal_map(axes: Axes, problem: Problem, signal: Floats, t: int = 0) -> Any:
+    """A signal (B1, B2) of mixing time t, b1 along x, on a log scale down to the noise; blank where not measured."""
+    acquisition, kernel = problem.acquisition, problem.kernel
+    mask = problem.mask(t)
     measured = np.isfinite(signal) if mask is None else mask
-    floor = min(max(shown.problem.sigma or 0.0, 1e-4), 0.5)
-    norm = LogNorm(floor, 1)
+    floor = min(max(problem.sigma or 0.0, 1e-4), 0.5)
     image = axes.pcolormesh(
         acquisition.b1, acquisition.b2, np.where(measured, np.maximum(signal, floor), np.nan).T,
-        shading="nearest", cmap="viridis", norm=norm, rasterized=True,
+        shading="nearest", cmap="viridis", norm=LogNorm(floor, 1), rasterized=True,
     )  # fmt: skip
-    times = acquisition.mixing_times
-    when = f", $t_m$ {1e3 * times[t]:g} ms" if times is not None else ""
-    axes.set_title(f"signal, {snr_text(shown.snr)}{when}")
-    axes.set_xlabel(f"${kernel.encoding}_1$ ({kernel.encoding_unit})")
-    axes.set_ylabel(f"${kernel.encoding}_2$ ({kernel.encoding_unit})", labelpad=0)
+    name_axes(axes, kernel.encoding, kernel.encoding_unit)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(3))
     axes.set_box_aspect(1)
@@ -120,9 +114,22 @@ def _signal(axes: Axes, shown: Example, t: int) -> Any:
     return image
 
 
-def _map(axes: Axes, grid: Grid, f: Floats, norm: Normalize) -> Any:
-    """A distribution, D1 along x, with the diagonal on which nothing has exchanged."""
-    image = axes.pcolormesh(grid.d1, grid.d2, 100 * f.T, shading="nearest", cmap=CMAP, norm=norm, rasterized=True)
+def name_axes(axes: Axes, symbol: str, unit: str) -> None:
+    """Label both axes: D1, D2 or, of T2, T2,1 and T2,2."""
+    first, second = (f"{{{symbol[1:]},{number}}}" if symbol[1:] else number for number in "12")
+    axes.set_xlabel(f"${symbol[0]}_{first}$ ({unit})")
+    axes.set_ylabel(f"${symbol[0]}_{second}$ ({unit})", labelpad=0)
+
+
+def mixing_text(problem: Problem, t: int) -> str:
+    """`, t_m 20 ms`, or nothing where the mixing times are not known."""
+    times = problem.acquisition.mixing_times
+    return "" if times is None else f", $t_m$ {1e3 * times[t]:g} ms"
+
+
+def distribution_map(axes: Axes, grid: Grid, f: Floats, norm: Normalize, cmap: str = CMAP) -> Any:
+    """A distribution (D1, D2) in percent, D1 along x, with the diagonal on which nothing has exchanged."""
+    image = axes.pcolormesh(grid.d1, grid.d2, 100 * f.T, shading="nearest", cmap=cmap, norm=norm, rasterized=True)
     axes.set_xscale("log")
     axes.set_yscale("log")
     ends = (max(grid.d1[0], grid.d2[0]), min(grid.d1[-1], grid.d2[-1]))

@@ -106,7 +106,7 @@ def test_plot_draws_every_kind(run):
     assert result.exit_code == 0
     found = {path.name for path in (run / "figures").iterdir()}
     gallery = {name for name in found if name.startswith("gallery-two_compartment-case")}
-    stems = {"snr-js", "time-js-two_compartment", "distribution-js-two_compartment"}
+    stems = {"snr-js", "time-js-two_compartment", "distribution-js-two_compartment", "stress-js"}
     assert found - gallery == {f"{stem}.{form}" for stem in stems for form in ("png", "svg")}
     assert len(gallery) == 2
     assert all((run / "figures" / name).stat().st_size > 5000 for name in found)
@@ -181,3 +181,16 @@ def test_without_noise_the_default_table_leaves_the_residual_out(tmp_path):
     result = call("table", tmp_path, "--format", "csv")
     assert result.exit_code == 0
     assert set(pd.read_csv(io.StringIO(result.stdout))["metric"]) == {"kl", "js", "w1", "topk", "exchange"}
+
+
+def test_compare_shows_pairs_and_writes_them(run, tmp_path):
+    result = call("compare", run, "prior_mean", "--against", "shy", "--metric", "js")
+    assert result.exit_code == 0
+    assert "prior_mean · js ↓" in result.output
+    answered = load_rows(run).query("method == 'shy' and status == 'ok' and snr == 100")
+    assert f"{len(answered)}/3" in result.output
+    call("compare", run, "prior_mean", "--against", "shy", "--out", tmp_path / "pairs.csv")
+    pairs = pd.read_csv(tmp_path / "pairs.csv")
+    assert list(pairs["metric"].unique()) == ["js", "kl", "w1"]
+    with pytest.raises(UserError, match="there are: prior_mean, shy"):
+        call("compare", run, "nobody")
