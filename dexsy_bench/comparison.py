@@ -45,9 +45,9 @@ def compare(
     -------
     DataFrame
         One row a scenario, SNR and metric: ``mean`` of the method and ``against_mean`` of ``against``, their
-        ``ratio``; ``difference`` (method less other; of distances from 1 where 1 is best) with ``low`` and ``high``,
-        the 95 % BCa interval over paired cases; ``pairs`` of ``asked`` cases, NaN where there are none;
-        ``verdict``: `better`, `worse`, or `open` where the interval holds 0.
+        ``ratio`` (NaN where 1 is best); ``difference`` (method less other; of distances from 1 where 1 is best) with
+        ``low`` and ``high``, the 95 % BCa interval over paired cases; ``pairs`` of ``asked`` cases, NaN where there
+        are none; ``verdict``: `better`, `worse`, or `open` where the interval holds 0.
 
     Raises
     ------
@@ -102,7 +102,9 @@ def _pairs(values: pd.DataFrame, label: str, others: Sequence[str], better: str)
         return empty, np.empty(0)
     _, name, both, theirs = best
     mean, other = ours[both].mean(), theirs[both].mean()
-    pairs = {"against": name, "mean": mean, "against_mean": other, "ratio": mean / other if other else np.nan}
+    pairs = {"against": name, "mean": mean, "against_mean": other, "ratio": np.nan}
+    if better != "one" and other:
+        pairs["ratio"] = mean / other
     x, y = (np.abs(v[both] - 1) if better == "one" else v[both] for v in (ours, theirs))
     return pairs | {"pairs": int(both.sum())}, x - y
 
@@ -126,5 +128,9 @@ def _line(row: Any) -> tuple[Cell, ...]:
     difference = f"{row.difference:+.4f}"
     if np.isfinite(row.low):
         difference += f" ({row.low:+.4f} to {row.high:+.4f})"
-    means = (Cell(f"{row.mean:.4f}"), Cell(row.against), Cell(f"{row.against_mean:.4f}"), Cell(f"{row.ratio:.2f}"))
+    means = (Cell(f"{row.mean:.4f}"), Cell(row.against), Cell(f"{row.against_mean:.4f}"), _ratio(row.ratio))
     return (*cell, *means, Cell(difference, bold=row.verdict == "better"), pairs)
+
+
+def _ratio(value: float) -> Cell:
+    return Cell("–" if np.isnan(value) else f"{value:.2f}")

@@ -326,11 +326,11 @@ def _import_method_file(name: str, path: Path) -> Any:
 
 
 def digest_of_files(paths: Iterable[Path]) -> str:
-    """Hash of the content of files, and of all files below folders."""
+    """Hash of the content of files, and of all files below folders save documents (.md), which compute nothing."""
     digest = hashlib.sha256()
     for path in paths:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file() and "__pycache__" not in file.parts:
+            if file.is_file() and file.suffix != ".md" and "__pycache__" not in file.parts:
                 digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -42,6 +43,19 @@ def compare(
     from dexsy_bench.store import load_rows
 
     rows = leaderboard.select(load_rows(run), scenario or (), snr or ())
-    pairs = comparison.compare(rows, method, against or (), metric or ("js", "kl", "w1"))
+    known = set(leaderboard.with_labels(rows)["label"])
+    ours, *others = (_label(text, known) for text in (method, *(against or ())))
+    pairs = comparison.compare(rows, ours, others, metric or ("js", "kl", "w1"))
     layout = layout or (SUFFIXES.get(out.suffix.lower(), Format.terminal) if out else Format.terminal)
     emit(pairs, comparison.blocks(pairs), comparison.NOTES, layout, out)
+
+
+def _label(text: str, known: set[str]) -> str:
+    """The label that a selection has in a table: options in order, without those that are defaults anyway."""
+    from dexsy_bench.errors import UserError
+    from dexsy_bench.registry import Registry
+
+    if text not in known:
+        with contextlib.suppress(UserError):  # rows of scored predictions have no method that could be loaded
+            return Registry().select(text).label
+    return text

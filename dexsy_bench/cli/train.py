@@ -96,7 +96,7 @@ def train(
         bool | None,
         typer.Option("--compile/--no-compile", help="torch.compile. Default: on a GPU.", rich_help_panel=MACHINE),
     ] = None,
-    validations: Annotated[int, typer.Option(min=1, help="How often to validate, evenly over the budget.")] = 20,
+    validations: Annotated[int, typer.Option(min=1, help="How often to validate, evenly over the budget.")] = 10,
     validation_cases: Annotated[int, typer.Option(min=1, help="Validation cases of each scenario and SNR.")] = 8,
     against: Annotated[
         str | None,
@@ -197,13 +197,15 @@ def cases_of(
 
 
 def start_of(method: type[LearnedMethod], options: Any, resume: Path | None) -> tuple[Weights | None, Path | None]:
-    """The weights, or the folder, to go on from."""
+    """The weights that the leg begins from, and the folder that it goes on in."""
     from dataclasses import replace
+
+    from dexsy_bench.learning.plan import RunFolder
 
     if resume is None:
         return None, None
     if resume.is_dir():
-        return None, resume
+        return RunFolder(resume).start, resume
     if str(resume) != "shipped" and not resume.exists():
         raise UserError(f"--resume {resume}: neither a folder of a training nor a model card (NAME.toml) nor `shipped`")
     return method.weights(replace(options, weights=str(resume))), None

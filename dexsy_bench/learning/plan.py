@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,8 +21,6 @@ from dexsy_bench.machine import cpu_name
 
 Precision = Literal["auto", "32", "bf16", "16"]
 Device = Literal["auto", "cpu", "cuda"]
-
-_LIGHTNING: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ class Plan:
     budget: Budget
     machine: Machine
     start: Weights | None = None
-    validations: int = 20
+    validations: int = 10
     against: Baseline | None = None
 
     @property
@@ -130,7 +129,7 @@ class RunFolder:
 
     ``training.json`` says what is trained; ``checkpoints/last.ckpt`` resumes it; ``weights/`` holds the
     averaged weights; ``learning_curve.csv`` and ``.png``, ``val_examples/`` and ``tensorboard/`` show how it went;
-    ``baseline.csv`` is what another method scores on the same cases.
+    ``baseline.csv`` is what another method scores on the same cases; ``start/`` the weights that the leg began from.
     """
 
     def __init__(self, path: Path) -> None:
@@ -140,6 +139,13 @@ class RunFolder:
         self.curve = LearningCurve(path / "learning_curve.csv")
         self.baseline = LearningCurve(path / "baseline.csv")
         self.examples = path / "val_examples"
+        self._start = path / "start"
+
+    @property
+    def start(self) -> Weights | None:
+        """The weights that the leg began from; None where it began from nothing."""
+        cards = [*self._start.glob("*.toml")]
+        return Weights.read(cards[0]) if cards else None
 
     def weights(self, shape: Mapping[str, Any]) -> Path:
         """The model card; named after the options that shape the network."""
@@ -173,6 +179,11 @@ class RunFolder:
             if plan.against is not None:
                 self.baseline.path.unlink(missing_ok=True)
                 self.baseline.append(0, 0.0, plan.against.scores(plan.cells))
+            shutil.rmtree(self._start, ignore_errors=True)
+            if plan.start is not None:
+                self._start.mkdir()
+                for file in (plan.start.path, *plan.start.files):
+                    shutil.copy(file, self._start)
             self.definition.write_text(json.dumps(plan.description, indent=1) + "\n", encoding="utf-8")
         except OSError as error:
             raise TrainingError(f"cannot write {self.path}: {error.strerror or error}") from error

@@ -23,6 +23,8 @@ from dexsy_bench.learning.training import Training
 from dexsy_bench.learning.validation import estimates, mean
 from dexsy_bench.learning.weights import Card, Leg, Score, Weights, save
 from dexsy_bench.machine import installed_version
+from dexsy_bench.plots.style import save as save_figure
+from dexsy_bench.plots.training import learning_curve, validation_examples
 
 _LIGHTNING: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
@@ -191,9 +193,6 @@ class Keeper(Callback):
         self._report(training, validated=True)
 
     def _draw(self, shown: Sequence[Any], total: int) -> None:
-        from dexsy_bench.plots.style import save as save_figure
-        from dexsy_bench.plots.training import learning_curve, validation_examples
-
         examples = validation_examples(shown, f"after {total:,} training cases")
         save_figure(examples, self.folder.examples, f"cases_{total:09d}", ("png",))
         against = self.plan.against.label if self.plan.against else ""

@@ -194,3 +194,4 @@ def test_compare_shows_pairs_and_writes_them(run, tmp_path):
     assert list(pairs["metric"].unique()) == ["js", "kl", "w1"]
     with pytest.raises(UserError, match="there are: prior_mean, shy"):
         call("compare", run, "nobody")
+    assert call("compare", run, "prior_mean[draws=4096]", "--against", "shy").exit_code == 0  # its default

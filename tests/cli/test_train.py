@@ -116,7 +116,10 @@ def test_an_interrupted_training_says_how_to_go_on_and_does(dexsy_bench, here, m
     told = dexsy_bench(*TOY, "--cases", 16, "--resume", "runs/toy", status=2)
     assert "the training in runs/toy is finished; for a new leg give its weights" in told
     path = re.search(r"--resume (\S+\.toml)", told)[1]
-    told = dexsy_bench(*TOY, "--cases", 8, "--resume", path, "--out", "runs/longer")
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "on_train_batch_end", interrupted)
+        dexsy_bench(*TOY, "--cases", 8, "--resume", path, "--out", "runs/longer", status=130)
+    told = dexsy_bench(*TOY, "--cases", 8, "--resume", "runs/longer")
     assert "24 cases seen" in told
     (longer,) = (here / "runs/longer/weights").glob("*.toml")
     assert [leg.cases for leg in card(longer).legs] == [16, 8]

@@ -353,6 +353,7 @@ def test_digest_of_a_folder_covers_its_weights(write):
     registry = Registry([init.parent.parent])
     before = registry.method_digest("net")
     write("net/__pycache__/x.pyc", "cache")
+    write("net/README.md", "what it is")
     assert registry.method_digest("net") == before
     write("net/weights.safetensors", "2")
     assert registry.method_digest("net") != before

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -44,6 +45,17 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(tmp_path, plain, preci
     last = make_plan(tmp_path, precision=precision)
     train(last, parts, unseen, resume=True)
     assert [*resumed.stream.drawn, *last.stream.drawn] == list(range(5, 12))
+    assert_same_training(parts, whole)
+
+
+def test_a_stopped_leg_goes_on_even_where_the_weights_it_began_from_are_gone(tmp_path, plain):
+    weights = train(make_plan(tmp_path, 4), RunFolder(tmp_path / "first"), unseen)
+    whole, parts = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "parts")
+    train(make_plan(tmp_path, start=weights), whole, unseen)
+    train(make_plan(tmp_path, start=weights, events={5: interrupt(signal.SIGINT)}), parts, unseen)
+    shutil.rmtree(weights.path.parent)
+    last = train(make_plan(tmp_path, start=parts.start), parts, unseen, resume=True)
+    assert [leg.cases for leg in last.card.legs] == [4 * BATCH, 12 * BATCH]
     assert_same_training(parts, whole)
 
 

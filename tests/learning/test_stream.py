@@ -70,6 +70,12 @@ def test_the_same_number_is_the_same_batch_and_another_holds_other_cases():
         assert len(torch.unique(every, dim=0)) == 24
 
 
+def test_batches_differ_however_many_there_are():
+    """A CPU's generator takes 32 bits of its seed, and in these the seed streams of the two numbers agree."""
+    one, other = (ScenarioStream((SLOW,)).batch(number, 2, CPU)[1] for number in (88748, 102819))
+    assert not torch.equal(one, other)
+
+
 def test_drawing_leaves_the_global_generator_alone():
     before = torch.get_rng_state()
     ScenarioStream((SLOW,)).batch(0, 4, CPU)
