@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 
 def test_wheel_holds_the_rooms(tmp_path):
     source = tmp_path / "source"
-    skipped = shutil.ignore_patterns(".*", "__pycache__", "results", "build", "*.egg-info", "data", "tuned_local")
+    skipped = shutil.ignore_patterns(".*", "__pycache__", "results", "build", "*.egg-info", "data", "runs", "tuned_local")
     shutil.copytree(ROOT, source, ignore=skipped)
     build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", str(tmp_path), "."]
     subprocess.run(build, cwd=source, check=True)
@@ -19,6 +19,6 @@ def test_wheel_holds_the_rooms(tmp_path):
     names = set(zipfile.ZipFile(wheel).namelist())
     for room, package in (("dexsy_bench", ""), ("methods", "methods/"), ("scenarios", "scenarios/")):
         for path in (ROOT / room).rglob("*"):
-            if path.suffix in (".py", ".toml") and "__pycache__" not in path.parts:
+            if path.suffix in (".py", ".toml", ".safetensors") and "__pycache__" not in path.parts:
                 assert f"dexsy_bench/{package}{path.relative_to(ROOT / room)}" in names
     assert not any(name.startswith(("tests", "results", "docs")) for name in names)
