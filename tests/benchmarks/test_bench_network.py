@@ -45,7 +45,7 @@ def batch_of(stream, benchmark, n):
 
 
 def matrix_rate(size):
-    """FLOP/s of a product of two matrices in single precision, the best of three."""
+    """FLOP/s of a product of two matrices, in the precision of the caller, the best of three."""
     a, b = torch.randn(2, size, size, generator=torch.Generator().manual_seed(0))
     seconds = []
     for _ in range(3):
@@ -82,7 +82,7 @@ def test_inference_against_a_matrix_product(benchmark, stream, precision):
     )
     print(
         f"\ninference, {precision}: {cases:.1f} cases/s of {work / 1e9:.2f} GFLOP, {rate / 1e9:.1f} GFLOP/s, "
-        f"{rate / peak:.0%} of a float32 matrix product ({peak / 1e9:.1f} GFLOP/s)"
+        f"{rate / peak:.0%} of a {precision} matrix product ({peak / 1e9:.1f} GFLOP/s)"
     )
     torch.testing.assert_close(f.sum(dim=(1, 2)), torch.ones(len(f)))
     assert (f >= 0).all()
