@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 
 def test_wheel_holds_the_rooms(tmp_path):
     source = tmp_path / "source"
-    skipped = shutil.ignore_patterns(".*", "__pycache__", "results", "build", "*.egg-info", "data", "runs", "tuned_local")
+    skipped = shutil.ignore_patterns(".*", "__pycache__", "results", "runs", "build", "*.egg-info", "data")
     shutil.copytree(ROOT, source, ignore=skipped)
     build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", str(tmp_path), "."]
     subprocess.run(build, cwd=source, check=True)
