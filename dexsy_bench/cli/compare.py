@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dexsy_bench.cli.table import SUFFIXES, Format, emit
+from dexsy_bench.cli.table import SUFFIXES, Format, Layout, Levels, Out, Run, Scenarios, emit
 
 
 def compare(
-    run: Annotated[Path, typer.Argument(help="A results folder, as `dexsy-bench run --out` writes it.")],
+    run: Run,
     method: Annotated[str, typer.Argument(help="A row of its table, such as 'tikhonov[order=0]'.")],
     against: Annotated[
         list[str] | None,
@@ -21,15 +20,10 @@ def compare(
     metric: Annotated[
         list[str] | None, typer.Option("--metric", help="May be repeated. Default: js, kl and w1.")
     ] = None,
-    scenario: Annotated[
-        list[str] | None, typer.Option("--scenario", "-s", help="Only this scenario; may be repeated.")
-    ] = None,
-    snr: Annotated[list[float] | None, typer.Option("--snr", help="Only this SNR; may be repeated.")] = None,
-    layout: Annotated[
-        Format | None,
-        typer.Option("--format", "-f", help="Default: as the ending of --out says (.md, .csv, .tex), else terminal."),
-    ] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="A file to write instead of the terminal.")] = None,
+    scenario: Scenarios = None,
+    snr: Levels = None,
+    layout: Layout = None,
+    out: Out = None,
 ) -> None:
     """Show how a method differs from the best of others, with paired 95% bootstrap intervals.
 

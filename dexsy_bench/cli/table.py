@@ -26,11 +26,20 @@ class Format(StrEnum):
     latex = "latex"
 
 
+Run = Annotated[Path, typer.Argument(help="A results folder, as `dexsy-bench run --out` writes it.")]
+Scenarios = Annotated[list[str] | None, typer.Option("--scenario", "-s", help="Only this scenario; may be repeated.")]
+Levels = Annotated[list[float] | None, typer.Option("--snr", help="Only this SNR; may be repeated.")]
+Layout = Annotated[
+    Format | None,
+    typer.Option("--format", "-f", help="Default: as the ending of --out says (.md, .csv, .tex), else terminal."),
+]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="A file to write instead of the terminal.")]
+
 SUFFIXES = {".md": Format.markdown, ".csv": Format.csv, ".tex": Format.latex, ".txt": Format.terminal}
 
 
 def table(
-    run: Annotated[Path, typer.Argument(help="A results folder, as `dexsy-bench run --out` writes it.")],
+    run: Run,
     metric: Annotated[
         list[str] | None,
         typer.Option("--metric", help="A column to show; may be repeated. Default: kl js w1 topk exchange residual."),
@@ -46,15 +55,10 @@ def table(
     sort: Annotated[
         str | None, typer.Option("--sort", help="A metric shown, `seconds`, `seconds_alone` or `label`. Default: js.")
     ] = None,
-    scenario: Annotated[
-        list[str] | None, typer.Option("--scenario", "-s", help="Only this scenario; may be repeated.")
-    ] = None,
-    snr: Annotated[list[float] | None, typer.Option("--snr", help="Only this SNR; may be repeated.")] = None,
-    layout: Annotated[
-        Format | None,
-        typer.Option("--format", "-f", help="Default: as the ending of --out says (.md, .csv, .tex), else terminal."),
-    ] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="A file to write instead of the terminal.")] = None,
+    scenario: Scenarios = None,
+    snr: Levels = None,
+    layout: Layout = None,
+    out: Out = None,
 ) -> None:
     """Show means with 95% bootstrap intervals, cases scored, failures and time, a block per scenario and SNR.
 

@@ -125,13 +125,12 @@ def test_saving_again_leaves_nothing_of_the_old_weights(saved):
     assert torch.equal(Weights.read(saved.path).tensors()["layer.bias"], tensors(1)["layer.bias"])
     save(saved.path, saved.card, PROBLEM, tensors(1))
     assert sorted(saved.path.parent.iterdir()) == sorted([saved.path, *again.files])
-    Weights.read(saved.path).tensors()
 
 
 def test_saving_touches_no_other_weights(saved):
     neighbour = save(saved.path.with_name("small-er.toml"), saved.card, PROBLEM, tensors(2))
     save(saved.path, saved.card, PROBLEM, tensors(1))
-    neighbour.tensors()
+    assert torch.equal(neighbour.tensors()["layer.bias"], tensors(2)["layer.bias"])
 
 
 @pytest.mark.parametrize("whole", [0, 1, 2])
