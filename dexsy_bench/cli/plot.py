@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dexsy_bench.cli.table import Levels, Run, Scenarios
 from dexsy_bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ ABOUT = ("title", "why", "snr", "folder")
 
 
 def plot(
-    run: Annotated[Path, typer.Argument(help="A results folder, as `dexsy-bench run --out` writes it.")],
+    run: Run,
     kind: Annotated[
         list[str] | None, typer.Argument(help="Any of gallery, snr, time, distribution, stress. Default: all of them.")
     ] = None,
@@ -41,10 +42,8 @@ def plot(
         Path | None, typer.Option("--out", "-o", help="Folder of the figures. Default: RUN/figures.")
     ] = None,
     metric: Annotated[str, typer.Option("--metric", help="What the figures show.")] = "js",
-    scenario: Annotated[
-        list[str] | None, typer.Option("--scenario", "-s", help="Only this scenario; may be repeated.")
-    ] = None,
-    snr: Annotated[list[float] | None, typer.Option("--snr", help="Only this SNR; may be repeated.")] = None,
+    scenario: Scenarios = None,
+    snr: Levels = None,
     method: Annotated[
         list[str] | None,
         typer.Option("--method", "-m", help="Only this method, as in 'tikhonov[order=0]'; may be repeated."),
