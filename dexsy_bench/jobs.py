@@ -21,8 +21,8 @@ from dexsy_bench.tuning import resolve
 CHUNK = 16
 """Cases a job. Jobs start at its multiples, so that a resumed run forms the same batches."""
 
-ENGINE = "compartments folder method numerics metrics physics problem rows scenario seeds worker"
-"""The files and folders of the engine that rows depend on."""
+ENGINE = "compartments folder method metrics physics problem rows scenario seeds worker"
+"""The files and folders of the engine that the rows of every method depend on."""
 
 PACKAGES = ("numpy", "scipy", "cvxpy", "clarabel", "POT", "torch")
 """The packages whose versions rows depend on."""

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, TypeAdapte
 from dexsy_bench.errors import UserError
 from dexsy_bench.method import Method
 from dexsy_bench.scenario import SNR, Scenario, ScenarioError, explain
+from dexsy_bench.sources import shared
 
 
 class UnknownName(UserError):
@@ -185,13 +186,15 @@ class Registry:
     def method_digest(self, name: str) -> str:
         """Hash of the source (and shipped weights) of a method, so that a changed one is recomputed.
 
-        Files beside it that start with an underscore are no methods but may be shared by them: they count.
+        Files beside it that start with an underscore are no methods but may be shared by them: they count, and so do
+        the solvers that it imports.
         """
         source = _look_up(self._method_sources, name, "method")
         path = source if isinstance(source, Path) else Path(inspect.getfile(source.load()))
         if path.name == "__init__.py":
             path = path.parent
-        return digest_of_files([path, *sorted(path.parent.glob("_*"))])
+        own = [path, *sorted(path.parent.glob("_*"))]
+        return digest_of_files([*own, *shared(own)])
 
     # Selections ----------------------------------------------------------------------------
 
