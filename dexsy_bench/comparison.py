@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from dexsy_bench.leaderboard import TableError, check_metrics, choices, with_labels
-from dexsy_bench.metrics import METRICS
+from dexsy_bench.metrics import METRICS, Metric
 from dexsy_bench.problem import Floats
 from dexsy_bench.statistics import LEVEL, RESAMPLES, bootstrap_means
-from dexsy_bench.tables import ARROWS, Block, Cell, name_of
+from dexsy_bench.tables import Block, Cell, name_of
 
 CELL = ["scenario", "snr"]
 NOTES = (
@@ -45,7 +45,7 @@ def compare(
     -------
     DataFrame
         One row a scenario, SNR and metric: ``mean`` of the method and ``against_mean`` of ``against``, their
-        ``ratio`` (NaN where 1 is best); ``difference`` (method less other; of distances from 1 where 1 is best) with
+        ``ratio`` (NaN where a target is best); ``difference`` (method less other; of distances from the target) with
         ``low`` and ``high``, the 95 % BCa interval over paired cases; ``pairs`` of ``asked`` cases, NaN where there
         are none; ``verdict``: `better`, `worse`, or `open` where the interval holds 0.
 
@@ -55,6 +55,9 @@ def compare(
         If a label or metric is not in the rows.
     """
     check_metrics(rows, metrics)
+    for metric in metrics:
+        if not METRICS[metric].pairs:
+            raise TableError(f"{metric} cannot be compared case by case: its mean alone says something; see `table`")
     rows = with_labels(rows)
     known = list(rows["label"].unique())
     for name in (label, *against):
@@ -71,7 +74,7 @@ def compare(
         asked = cell["case"].nunique()
         for metric in metrics:
             values = cell.pivot(index="case", columns="label", values=metric)
-            found = _pairs(values, label, others, METRICS[metric].better)
+            found = _pairs(values, label, others, METRICS[metric])
             record = {"scenario": scenario, "snr": snr, "metric": metric, "label": label, "asked": asked}
             records.append(record | found[0])
             samples.append(found[1])
@@ -83,7 +86,7 @@ def compare(
     return result
 
 
-def _pairs(values: pd.DataFrame, label: str, others: Sequence[str], better: str) -> tuple[dict[str, Any], Floats]:
+def _pairs(values: pd.DataFrame, label: str, others: Sequence[str], metric: Metric) -> tuple[dict[str, Any], Floats]:
     """The record of one cell and metric, and the differences of its pairs."""
     ours = values.get(label, pd.Series(np.nan, values.index)).to_numpy(dtype=float)
     best = None
@@ -92,8 +95,7 @@ def _pairs(values: pd.DataFrame, label: str, others: Sequence[str], better: str)
         both = np.isfinite(ours) & np.isfinite(theirs)
         if not both.any():
             continue
-        mean = theirs[both].mean()
-        loss = {"low": mean, "high": -mean, "one": np.abs(theirs[both] - 1).mean()}[better]
+        loss = metric.badness(theirs[both]).mean()
         # A method that answered on fewer cases is not the best of them for that.
         if best is None or (-both.sum(), loss) < best[0]:
             best = ((-both.sum(), loss), name, both, theirs)
@@ -103,9 +105,9 @@ def _pairs(values: pd.DataFrame, label: str, others: Sequence[str], better: str)
     _, name, both, theirs = best
     mean, other = ours[both].mean(), theirs[both].mean()
     pairs = {"against": name, "mean": mean, "against_mean": other, "ratio": np.nan}
-    if better != "one" and other:
+    if metric.target is None and other:
         pairs["ratio"] = mean / other
-    x, y = (np.abs(v[both] - 1) if better == "one" else v[both] for v in (ours, theirs))
+    x, y = (v[both] if metric.target is None else metric.badness(v[both]) for v in (ours, theirs))
     return pairs | {"pairs": int(both.sum())}, x - y
 
 
@@ -114,8 +116,7 @@ def blocks(pairs: pd.DataFrame) -> list[Block]:
     header = ("scenario", "SNR", "mean", "against", "its mean", "ratio", "difference", "pairs")
     made = []
     for metric, lines in pairs.groupby("metric", sort=False):
-        better = METRICS[str(metric)].better
-        title = f"{lines['label'].iloc[0]} · {metric} {ARROWS[better]}"
+        title = f"{lines['label'].iloc[0]} · {metric} {METRICS[str(metric)].arrow}"
         made.append(Block(title, header, tuple(_line(row) for row in lines.itertuples()), ()))
     return made
 

@@ -208,10 +208,9 @@ def _specimen_sample(x: Floats, cell: Any, specimen: Any) -> Floats:
 
 
 def badness(metric: str, values: Any) -> Any:
-    """What to minimise: the value, its negative, or its distance from 1, as the metric wants."""
-    better = METRICS[metric].better if metric in METRICS else "low"
+    """What to minimise: the value, its negative, or its distance from the target, as the metric wants."""
     values = np.asarray(values, dtype=float)
-    return {"low": values, "high": -values, "one": np.abs(values - 1)}[better]
+    return METRICS[metric].badness(values) if metric in METRICS else values
 
 
 def _ranked(board: pd.DataFrame, by: list[str], metrics: list[str], sort: str) -> pd.DataFrame:

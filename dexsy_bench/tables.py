@@ -17,8 +17,6 @@ from dexsy_bench.statistics import LEVEL, RESAMPLES
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-ARROWS = {"low": "↓", "high": "↑", "one": "→1"}
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -71,7 +69,7 @@ def _block(title: str, group: pd.DataFrame) -> Block:
         about = [f"{first['ok']}/{first['asked']}", failures, *(_time(first[c]) for c in ("seconds", "seconds_alone"))]
         texts = [Cell(str(text)) for text in (*about, first["tuning"], first["told"])]
         lines[first["family"] == "reference"].append([Cell(first["label"]), *scores, *texts])
-    header = ["method", *(f"{name} {ARROWS[METRICS[name].better]}" for name in metrics)]
+    header = ["method", *(f"{name} {METRICS[name].arrow}" for name in metrics)]
     header += ["cases", "failures", "time", "time alone", "tuning", "told"]
     optional = ("failures", "time alone", "tuning", "told")
     used = [

@@ -96,8 +96,10 @@ def metrics(registry: Registry) -> Table:
     """A row a metric."""
     from dexsy_bench.metrics import METRICS
 
-    good = {"low": "low", "high": "high", "one": "near 1"}
-    rows = [[name, metric.unit, good[metric.better], metric.definition] for name, metric in METRICS.items()]
+    rows = [
+        [name, metric.unit, f"near {metric.target:g}" if metric.target else str(metric.better), metric.definition]
+        for name, metric in METRICS.items()
+    ]
     return _table("Metrics", ["name", "unit", "good is", "definition"], rows)
 
 

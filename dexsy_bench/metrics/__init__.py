@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dexsy_bench.metrics import divergences, exchange, images, peaks, residual, wasserstein
+from dexsy_bench.metrics import calibration, divergences, exchange, images, peaks, residual, wasserstein
 from dexsy_bench.metrics.base import Context, Family, Metric
 from dexsy_bench.metrics.exchange import diffusion_exchange_index, exchanged_fraction, splits_between
 from dexsy_bench.metrics.peaks import Peaks, find_peaks
@@ -39,6 +39,7 @@ FAMILIES: tuple[Family, ...] = (
     exchange.FAMILY,
     images.FAMILY,
     residual.FAMILY,
+    calibration.FAMILY,
 )
 
 METRICS: dict[str, Metric] = {metric.name: metric for family in FAMILIES for metric in family.metrics}
@@ -46,7 +47,11 @@ METRICS: dict[str, Metric] = {metric.name: metric for family in FAMILIES for met
 
 
 def score(
-    truth: Cases, estimate: NDArray[Any], problem: Problem, only: Collection[str] | None = None
+    truth: Cases,
+    estimate: NDArray[Any],
+    problem: Problem,
+    only: Collection[str] | None = None,
+    samples: NDArray[Any] | None = None,
 ) -> dict[str, Floats]:
     """Every metric for every case.
 
@@ -60,6 +65,8 @@ def score(
         With sigma, where it is known.
     only : collection of str, optional
         Leave out the families of metrics that have none of these.
+    samples : (N, T, P, D1, D2), optional
+        P posterior samples a case, for the metrics of calibration, which are NaN without.
 
     Returns
     -------
@@ -84,6 +91,7 @@ def score(
         problem=problem,
         signals=np.asarray(truth.noisy, dtype=np.float64).reshape(n * t, *truth.noisy.shape[2:]),
         centres=_centres(truth, t),
+        samples=None if samples is None else _unit_mass(samples.reshape(n * t, *samples.shape[2:]).astype(np.float64)),
     )
     families = [x for x in FAMILIES if only is None or any(metric.name in only for metric in x.metrics)]
     columns = {name: column for family in families for name, column in family.score(f, f_hat, context).items()}

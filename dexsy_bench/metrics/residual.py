@@ -46,7 +46,7 @@ FAMILY = Family(
             "residual",
             "Residual over noise",
             "",
-            "one",
+            1.0,
             "RMS difference between the signal and what the estimate predicts, in units of sigma.",
         ),
     ),

@@ -57,8 +57,8 @@ def distribution(rows: pd.DataFrame, metric: str = "js", of: dict[str, Mark] | N
             axes.set_ylim(len(labels) - 0.5, -0.5)
             axes.grid(visible=False, axis="y")
             axes.tick_params(axis="y", length=0)
-            if METRICS[metric].better == "one":
-                axes.axvline(1, color="#666666", linewidth=0.8, zorder=1)
+            if (target := METRICS[metric].target) is not None:
+                axes.axvline(target, color="#666666", linewidth=0.8, zorder=1)
         label_outer(grid)
         key = Line2D([], [], color="#444444", label="box: quartiles and median; whiskers: 5-95 %; points: cases")
         figure.legend(handles=[key], loc="outside lower center", handlelength=0, handletextpad=0)

@@ -62,8 +62,8 @@ def metric_snr(rows: pd.DataFrame, metric: str = "js", of: dict[str, Mark] | Non
         ends = board[["mean", "low", "high"]].to_numpy()
         for axes in grid:
             metric_axis(axes, metric, ends)
-            if METRICS[metric].better == "one":
-                axes.axhline(1, color="#666666", linewidth=0.8, zorder=1)
+            if (target := METRICS[metric].target) is not None:
+                axes.axhline(target, color="#666666", linewidth=0.8, zorder=1)
             _snr_axis(axes, position)
         label_outer(grid)
         handles = [handle(label, of[label], line=True) for label in labels]

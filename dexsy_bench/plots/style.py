@@ -29,7 +29,6 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">", "h", "*", "d", "8")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 REFERENCE_DASH = (0, (1, 1))
 
-ARROWS = {"low": "lower is better", "high": "higher is better", "one": "closer to 1 is better"}
 FORMATS = ("png", "svg", "pdf")
 _RC: Any = {
     "font.size": 9,
@@ -167,7 +166,7 @@ def metric_axis(axes: Axes, metric: str, values: Any, *, vertical: bool = True) 
     (axes.set_yscale if vertical else axes.set_xscale)("log" if log else "linear")
     if log:
         plain_log_ticks(axis, values.max() / values.min(), room=1000 if vertical else 30)
-    text = f"{METRICS[metric].label}\n({ARROWS[better]})"
+    text = f"{METRICS[metric].label}\n({METRICS[metric].wish})"
     (axes.set_ylabel if vertical else axes.set_xlabel)(text)
 
 

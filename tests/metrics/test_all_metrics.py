@@ -14,6 +14,7 @@ from dexsy_bench.problem import Acquisition
 COLUMNS = [
     "kl", "js", "w1", "topk", "topk_precision", "topk_position", "topk_mass",
     "exchange", "exchange_k", "dei", "psnr", "ssim", "nmse", "residual",
+    "coverage_50", "coverage_80", "coverage_95", "coverage_fractions", "coverage_positions", "crps", "energy",
 ]  # fmt: skip
 
 
@@ -131,7 +132,7 @@ def test_every_metric_is_described(pytestconfig):
     for name, metric in METRICS.items():
         assert metric.name == name
         assert metric.definition.endswith(".")
-        assert metric.better in ("low", "high", "one")
+        assert metric.better in ("low", "high") or 0 < metric.target <= 1
         assert f"`{name}`" in docs
 
 
