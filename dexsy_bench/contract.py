@@ -120,7 +120,7 @@ def docstring(trial: Trial) -> None:
 def declarations(trial: Trial) -> str:
     """Family, told, variants and search space name what exists."""
     method = trial.method
-    families = ("reference", "classical", "learned")
+    families = ("reference", "classical", "learned", "peer")
     if method.family not in families:
         raise Broken(f"family is {method.family!r}", f"choose one of {', '.join(families)}")
     unknown = set(method.told) - {"sigma", "prior"}

@@ -10,7 +10,7 @@ import numpy as np
 
 from dexsy_bench.errors import UserError
 from dexsy_bench.measured import Measurement
-from dexsy_bench.method import Inverter, Method, normalised
+from dexsy_bench.method import Inverter, Method, Unsupported, normalised
 from dexsy_bench.metrics import Peaks, diffusion_exchange_index, find_peaks
 from dexsy_bench.metrics.exchange import PROGRESS, compartment_masses, exchange_progress
 from dexsy_bench.physics import forward
@@ -137,7 +137,7 @@ def invert(
     Raises
     ------
     Unsupported
-        If the method declines.
+        If the method declines the problem, or this signal.
     InvalidEstimate
         If it returns something else than a distribution.
     UserError
@@ -150,6 +150,8 @@ def invert(
             given = ", ".join(f"{split:g}" for split in splits)
             raise UserError(f"--split {given}: borders have to be ascending, between {low:g} and {high:g}")
     estimate = Inverter(method, options, problem)(measurement.signal[None, None])
+    if estimate.refused:
+        raise Unsupported(estimate.refused[0])
     shifted = np.asarray(estimate.distributions, dtype=np.float64)[0, 0]
     f = normalised(shifted / measurement.remaining)
     found = valleys(f, problem.grid) if splits is None else splits

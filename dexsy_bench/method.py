@@ -22,18 +22,22 @@ class Estimate:
     ----------
     distributions : (N, D1, D2), or (N, T, D1, D2) from methods with joint mixing times
         Non-negative, each summing to 1.
-    samples : (N, P, D1, D2) or None
-        Posterior samples, where the method has an uncertainty.
+    samples : (N, P, D1, D2), with joint mixing times (N, T, P, D1, D2), or None
+        P equally likely distributions for each case, where the method has an uncertainty.
     diagnostics : dict of (N,) arrays
         One value a case. Known names: ``objective``, ``kkt`` (residual of the optimality
         conditions relative to the gradient scale), ``iterations``, ``converged``, ``alpha``,
         ``alpha_at_edge`` (chosen at an end of its range), ``sigma`` (noise SD the method
         estimated). Any other name becomes a column of its own.
+    refused : dict of int to str
+        Positions of cases that the method will not answer, such as one that did not converge, each with the reason.
+        What the other fields hold for them is not looked at, but has to be a distribution.
     """
 
     distributions: NDArray[Any]
     samples: NDArray[Any] | None = None
     diagnostics: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    refused: Mapping[int, str] = field(default_factory=dict)
 
 
 class Method(ABC):
@@ -47,7 +51,8 @@ class Method(ABC):
     name: ClassVar[str]
     """Also the name of its file."""
 
-    family: ClassVar[Literal["reference", "classical", "learned"]] = "classical"
+    family: ClassVar[Literal["reference", "classical", "learned", "peer"]] = "classical"
+    """`reference` rows bound the others and are not ranked; a `peer` runs another package."""
 
     told: ClassVar[frozenset[str]] = frozenset()
     """What it is told beyond signal and acquisition: any of ``sigma`` and ``prior``."""
@@ -162,26 +167,37 @@ class Inverter:
     def _validated(self, estimate: Estimate, batch: tuple[int, ...]) -> Estimate:
         if not isinstance(estimate, Estimate):
             raise InvalidEstimate(f"invert returned a {type(estimate).__name__}, not an Estimate")
-        validate(estimate.distributions, (*batch, *self.problem.grid.shape))
+        grid = self.problem.grid.shape
+        validate(estimate.distributions, (*batch, *grid))
+        if estimate.samples is not None:
+            draws = np.shape(estimate.samples)[len(batch) : len(batch) + 1]
+            validate(estimate.samples, (*batch, *draws, *grid), "samples")
+        for name, values in estimate.diagnostics.items():
+            if np.shape(values) != batch[:1]:
+                raise InvalidEstimate(
+                    f"diagnostic '{name}' has shape {np.shape(values)} where {batch[:1]} was expected"
+                )
+        if outside := [case for case in estimate.refused if not 0 <= case < batch[0]]:
+            raise InvalidEstimate(f"refused names case {outside[0]} of {batch[0]}")
         return estimate
 
 
-def validate(f: NDArray[Any], shape: tuple[int, ...], tolerance: float = 1e-6) -> None:
+def validate(f: NDArray[Any], shape: tuple[int, ...], what: str = "distributions", tolerance: float = 1e-6) -> None:
     """Raise InvalidEstimate unless f has that shape, is finite, non-negative and of mass 1."""
     if not isinstance(f, np.ndarray):
-        raise InvalidEstimate(f"distributions are a {type(f).__name__}, not a NumPy array")
+        raise InvalidEstimate(f"{what} are a {type(f).__name__}, not a NumPy array")
     if f.dtype.kind not in "fiu":
-        raise InvalidEstimate(f"distributions are of type {f.dtype}, not of real numbers")
+        raise InvalidEstimate(f"{what} are of type {f.dtype}, not of real numbers")
     if f.shape != shape:
-        raise InvalidEstimate(f"distributions have shape {f.shape} where {shape} was expected")
+        raise InvalidEstimate(f"{what} have shape {f.shape} where {shape} was expected")
     if not np.isfinite(f).all():
-        raise InvalidEstimate("distributions hold NaN or infinite values")
+        raise InvalidEstimate(f"{what} hold NaN or infinite values")
     if (f < 0).any():
-        raise InvalidEstimate(f"distributions go negative, down to {f.min():.3g}")
+        raise InvalidEstimate(f"{what} go negative, down to {f.min():.3g}")
     mass = f.sum(axis=(-1, -2), dtype=np.float64)
     worst = float(np.abs(mass - 1).max(initial=0.0))
     if worst > tolerance:
-        raise InvalidEstimate(f"distributions do not sum to 1: off by up to {worst:.3g}")
+        raise InvalidEstimate(f"{what} do not sum to 1: off by up to {worst:.3g}")
 
 
 def _unfold(parts: list[Estimate], n: int, t: int) -> Estimate:
@@ -195,10 +211,13 @@ def _unfold(parts: list[Estimate], n: int, t: int) -> Estimate:
     names = parts[0].diagnostics.keys()
     diagnostics = {name: worst_of(name, gather([np.asarray(p.diagnostics[name]) for p in parts])) for name in names}
     samples = [p.samples for p in parts if p.samples is not None]
+    within = t if len(parts) == 1 else 1  # positions a case has in a part
+    refused = {case // within: reason for part in parts for case, reason in part.refused.items()}
     return Estimate(
         distributions=gather([p.distributions for p in parts]),
         samples=gather(samples) if samples else None,
         diagnostics=diagnostics,
+        refused=refused,
     )
 
 

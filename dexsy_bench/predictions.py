@@ -125,7 +125,7 @@ def _judge(file: Path | None, number: int, position: int, folder: Folder) -> Att
     if f.dtype.kind == "c":
         return fault("invalid", f"{file.name}: holds complex numbers")
     try:
-        validate(f, grid.shape if times == 1 and f.ndim == 2 else (times, *grid.shape), MASS_TOLERANCE)
+        validate(f, grid.shape if times == 1 and f.ndim == 2 else (times, *grid.shape), tolerance=MASS_TOLERANCE)
     except InvalidEstimate as error:
         return fault("invalid", f"{file.name}: {error}")
     return Attempt(positions, float("nan"), Estimate(normalised(f).reshape(1, times, *grid.shape)))

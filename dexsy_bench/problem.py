@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dexsy_bench.compartments import Compartments
 from dexsy_bench.physics import KERNELS, Kernel
 
 Floats = NDArray[np.float64]
@@ -118,6 +119,11 @@ class Acquisition:
 
 class Prior(Protocol):
     """The generator that cases come from, for reference methods that may know it."""
+
+    @property
+    def family(self) -> Compartments:
+        """What it draws."""
+        ...
 
     def draw_distributions(self, n: int) -> Floats:
         """n distributions from the training stream, (n, T, D1, D2)."""

@@ -219,8 +219,8 @@ def with_tuned(selection: Selection, registry: Registry) -> Selection:
 def _signed(metric: str) -> int:
     from dexsy_bench.metrics import METRICS
 
-    if metric not in METRICS or METRICS[metric].better == "one":
-        known = ", ".join(name for name, entry in METRICS.items() if entry.better != "one")
+    if metric not in METRICS or METRICS[metric].target is not None:
+        known = ", ".join(name for name, entry in METRICS.items() if entry.target is None)
         raise TuningError(f"cannot tune for '{metric}'; choose one of {known}")
     return 1 if METRICS[metric].better == "low" else -1
 
@@ -250,9 +250,12 @@ def _evaluator(
 
 
 def _distributions(inverter: Inverter, signals: Floats) -> Floats:
-    """The batch, or case by case where it fails; flat where a case does."""
+    """The batch, or case by case where it fails; flat where a case does or is refused."""
     try:
-        return np.asarray(inverter(signals).distributions)
+        estimate = inverter(signals)
+        f = np.array(estimate.distributions)
+        f[list(estimate.refused)] = 1 / f[0, 0].size
+        return f
     except Exception:
         if len(signals) > 1:
             return np.concatenate([_distributions(inverter, signals[i : i + 1]) for i in range(len(signals))])

@@ -145,14 +145,16 @@ def work(job: Job, keep_estimates: bool = False) -> Outcome:
         rows = [row for tried in attempts for row in rows_of(job, ready.problem, cases, tried, cost)]
     except BaseException as error:  # in this process even SystemExit is a failure of the method
         return Outcome(failed(job, *blame(error)))
-    valid = [(tried.estimate, tried.positions) for tried in attempts if tried.estimate is not None]
-    if not (keep_estimates and valid):
+    if not keep_estimates:
         return Outcome(rows)
-    return Outcome(
-        rows,
-        np.concatenate([estimate.distributions for estimate, _ in valid]),
-        tuple(job.start + position for _, positions in valid for position in positions),
-    )
+    kept = [
+        (job.start + position, tried.estimate.distributions[row])
+        for tried in attempts
+        if tried.estimate is not None
+        for row, position in enumerate(tried.positions)
+        if row not in tried.estimate.refused
+    ]
+    return Outcome(rows, np.stack([f for _, f in kept]), tuple(case for case, _ in kept)) if kept else Outcome(rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,19 +225,25 @@ def seconds_alone(inverter: Inverter, signals: NDArray[Any], attempts: Sequence[
 
 
 def rows_of(job: Job, problem: Problem, cases: Cases, tried: Attempt, cost: dict[str, float]) -> list[Row]:
-    """A row for each case of an attempt, scored where it gave an estimate."""
+    """A row for each case of an attempt, scored where it gave an estimate that the method stands by."""
     from dexsy_bench.metrics import score
 
     n = len(tried.positions)
     rows = [blank(job, job.start + position, tried.status, tried.reason) for position in tried.positions]
     measured: dict[str, NDArray[Any]] = {"batch": np.full(n, n)}
     measured |= {name: np.full(n, value) for name, value in cost.items()}
+    scores: dict[str, NDArray[Any]] = {}
     if tried.estimate is not None:
         measured["seconds"] = np.full(n, tried.seconds / n)
-        measured |= {name: _one_each(name, values, n) for name, values in tried.estimate.diagnostics.items()}
-        measured |= score(_part(cases, tried.positions), tried.estimate.distributions, problem)
+        estimate = tried.estimate
+        measured |= {name: np.asarray(x, dtype=np.float64) for name, x in estimate.diagnostics.items()}
+        scores = score(_part(cases, tried.positions), estimate.distributions, problem, samples=estimate.samples)
     for i, row in enumerate(rows):
         row |= {name: values[i].item() for name, values in measured.items()}
+        if tried.estimate is not None and i in tried.estimate.refused:
+            row |= {"status": "unsupported", "reason": one_line(tried.estimate.refused[i])}
+        else:
+            row |= {name: values[i].item() for name, values in scores.items()}
     return rows
 
 
@@ -253,13 +261,6 @@ def blame(error: BaseException) -> tuple[Status, str]:
     with contextlib.suppress(OSError):
         traceback.print_exception(error)
     return "error", f"{type(error).__name__}: {message}" if message else type(error).__name__
-
-
-def _one_each(name: str, values: NDArray[Any], n: int) -> NDArray[np.float64]:
-    numbers = np.asarray(values, dtype=np.float64)
-    if numbers.shape != (n,):
-        raise InvalidEstimate(f"diagnostic '{name}' has shape {numbers.shape} where ({n},) was expected")
-    return numbers
 
 
 def _part(cases: Cases, positions: range) -> Cases:

@@ -6,7 +6,7 @@ import inspect
 from abc import abstractmethod
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ class LearnedMethod(Method):
     cards ``weights/*.toml`` in its folder.
     """
 
-    family: ClassVar[Literal["reference", "classical", "learned"]] = "learned"
+    family = "learned"
 
     @dataclass(frozen=True)
     class Options:

@@ -188,6 +188,23 @@ def test_worst_of(name, expected):
     assert worst_of(name, values) == pytest.approx(expected)
 
 
+def test_samples_and_refusals_are_unfolded():
+    """Two cases at three mixing times: the second time of the second case, position 4, is refused."""
+
+    class Sampling(Recorder):
+        def invert(self, signals):
+            f = np.full((len(signals), 2, 3), 1 / 6)
+            return Estimate(f, np.repeat(f[:, None], 5, axis=1), refused={4: "why"})
+
+    problem = Problem(
+        Grid(np.array([1.0, 2.0]), np.array([1.0, 2.0, 3.0])),
+        Acquisition(np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.array([0.1, 0.2, 0.3])),
+    )
+    estimate = Inverter(Sampling, Sampling.Options(), problem)(np.ones((2, 3, 2, 2)))
+    assert estimate.samples.shape == (2, 3, 5, 2, 3)
+    assert estimate.refused == {1: "why"}
+
+
 def test_a_method_cannot_change_the_signals():
     class Vandal(Recorder):
         def invert(self, signals):

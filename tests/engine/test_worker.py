@@ -105,3 +105,41 @@ def test_blame(error, status, reason, capsys):
     assert reason in text
     assert len(text) < 350
     assert "\n" not in text
+
+
+REFUSING = """class Refusing(Method):
+    name = 'refusing'
+    def invert(self, signals):
+        n = len(signals)
+        samples = np.repeat(flat(self.problem, n)[:, None], 3, axis=1)
+        return Estimate(flat(self.problem, n), samples, {'iterations': np.arange(n)}, {1: 'two runs\\ndisagree'})
+"""
+
+
+def test_a_refused_case_has_a_reason_and_no_scores(folder):
+    (folder / "refusing.py").write_text(faults.HEAD + REFUSING)
+    outcome = work(jobs_of(folder, "refusing")[1], keep_estimates=True)
+    given, refused = outcome.rows
+    assert (given["status"], refused["status"]) == ("ok", "unsupported")
+    assert refused["reason"] == "two runs disagree"
+    assert refused["iterations"] == 1
+    assert all(np.isnan(refused[name]) for name in metric_names())
+    assert outcome.cases == (16,)
+    assert given["energy"] > 0
+    assert given["coverage_95"] in (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (("np.arange(n)", "np.arange(n + 1)"), "diagnostic 'iterations' has shape"),
+        (("flat(self.problem, n)[:, None]", "-flat(self.problem, n)[:, None]"), "samples go negative"),
+        (("axis=1)", "axis=1)[1:]"), "samples have shape"),
+        (("{1:", "{n:"), "refused names case"),
+    ],
+)
+def test_what_comes_with_an_estimate_is_checked_too(folder, broken, reason):
+    (folder / "refusing.py").write_text(faults.HEAD + REFUSING.replace(*broken))
+    for row in work(jobs_of(folder, "refusing")[1]).rows:
+        assert row["status"] == "invalid"
+        assert row["reason"].startswith(reason)
