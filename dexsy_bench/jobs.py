@@ -14,6 +14,7 @@ from typing import Any
 import dexsy_bench
 from dexsy_bench.learning.method import LearnedMethod
 from dexsy_bench.machine import installed_version
+from dexsy_bench.method import Wrapper
 from dexsy_bench.registry import Registry, Selection, digest_of_files
 from dexsy_bench.scenario import CaseSource
 from dexsy_bench.tuning import resolve
@@ -158,17 +159,27 @@ def chunks(start: int, stop: int) -> Iterator[tuple[int, int]]:
 
 def content_key(selection: Selection, tuned: Iterable[tuple[str, Any]], cell: Cell, registry: Registry) -> str:
     """Hash of all that the rows of a cell depend on, whichever of its cases they are."""
-    options = registry.make_options(selection.name, {**dict(selection.given), **dict(tuned)})
-    content = {
-        "method": [selection.name, registry.method_digest(selection.name)],
-        "options": dataclasses.asdict(options),
+    content = _content(selection, tuned, registry) | {
         "cases": [cell.source.name, cell.source.digest, f"{cell.snr:g}"],
         "engine": engine_digest(),
         "packages": package_versions(),
     }
-    if issubclass(method := registry.method(selection.name), LearnedMethod):
-        content["learned"] = [method.digest(options), learning_digest()]
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=repr).encode()).hexdigest()[:16]
+
+
+def _content(selection: Selection, tuned: Iterable[tuple[str, Any]], registry: Registry) -> dict[str, Any]:
+    """What the method with its options is made of."""
+    options = registry.make_options(selection.name, {**dict(selection.given), **dict(tuned)})
+    content: dict[str, Any] = {
+        "method": [selection.name, registry.method_digest(selection.name)],
+        "options": dataclasses.asdict(options),
+    }
+    method = registry.method(selection.name)
+    if issubclass(method, LearnedMethod):
+        content["learned"] = [method.digest(options), learning_digest()]
+    if issubclass(method, Wrapper):
+        content["wrapped"] = _content(registry.select(options.method), (), registry)
+    return content
 
 
 @cache

@@ -92,6 +92,28 @@ class Method(ABC):
         """
 
 
+class Wrapper(Method):
+    """A method that runs another one, which its option ``method`` names as users type it.
+
+    The registry that loads a wrapper gives it the class of what it wraps.
+    """
+
+    registry: ClassVar[Any]
+    """The :class:`~dexsy_bench.registry.Registry` that other methods come from."""
+
+    def supports(self, problem: Problem) -> str | None:
+        """Whatever the wrapped method says; one that is told more than the signal cannot be wrapped."""
+        selection = self.registry.select(self.options.method)
+        method, options = self.registry.method(selection.name), self.registry.options_of(selection)
+        if method.told:
+            return f"{selection.label} is told {' and '.join(sorted(method.told))}, which {self.name} is not"
+        try:
+            self.wrapped = Inverter(method, options, problem.told(frozenset()))
+        except Unsupported as reason:
+            return f"{selection.label}: {reason}"
+        return None
+
+
 class InvalidEstimate(UserError):
     """An estimate that breaks the contract; the message says how."""
 

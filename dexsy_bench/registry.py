@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError
 
 from dexsy_bench.errors import UserError
-from dexsy_bench.method import Method
+from dexsy_bench.method import Method, Wrapper
 from dexsy_bench.scenario import SNR, Scenario, ScenarioError, explain
 from dexsy_bench.sources import shared
 
@@ -95,6 +95,18 @@ def _parse(text: str) -> int | float | str:
     return text
 
 
+def _split(inner: str) -> list[str]:
+    """The parts of ``a=1,method=other[b=2,c=3]`` between commas that are not in brackets."""
+    parts, depth = [""], 0
+    for character in inner:
+        depth += (character == "[") - (character == "]")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
+
+
 def _show(value: Any) -> str:
     """As short as can be read back to the same value."""
     if isinstance(value, float):
@@ -152,6 +164,9 @@ class Registry:
         """
         if name not in self._loaded:
             loaded = self._load(name)
+            if issubclass(loaded, Wrapper):
+                body = {"registry": self, "__doc__": loaded.__doc__, "__module__": loaded.__module__}
+                loaded = type(loaded.__name__, (loaded,), body)
             for attribute, kind in (("told", frozenset), ("variants", tuple), ("search_space", Mapping)):
                 if not isinstance(getattr(loaded, attribute), kind):
                     raise PluginError(f"method '{name}': {attribute} has to be a {kind.__name__}")
@@ -205,7 +220,7 @@ class Registry:
             raise UnknownName(f"'{text}' is not a method: write NAME or NAME[option=value,...]")
         name, inner = match[1], match[2] or ""
         given: dict[str, Any] = {}
-        for part in filter(None, (p.strip() for p in inner.split(","))):
+        for part in filter(None, (p.strip() for p in _split(inner))):
             key, equals, value = part.partition("=")
             if not equals:
                 raise UnknownName(f"'{text}': write option=value, not '{part}'")
@@ -239,12 +254,19 @@ class Registry:
                     f"{name} has no option '{key}'{_suggest(key, known)}; its options: {', '.join(known) or 'none'}"
                 )
         try:
-            return adapter.validate_python(dict(given))
+            options = adapter.validate_python(dict(given))
         except ValidationError as error:
             first = error.errors()[0]
             reasons = " or ".join(dict.fromkeys(e["msg"].removeprefix("Value error, ") for e in error.errors()))
             what = f"{first['loc'][0]}={first['input']!r}: " if first["loc"] else ""
             raise UnknownName(f"{name}: {what}{reasons}") from error
+        if issubclass(self.method(name), Wrapper):
+            return dataclasses.replace(options, method=self.select(options.method).label)
+        return options
+
+    def options_of(self, selection: Selection) -> Any:
+        """The Options that a selection stands for."""
+        return self.make_options(selection.name, dict(selection.given))
 
     def variants(self, name: str) -> list[Selection]:
         """The selections that a method takes part with by default."""

@@ -6,6 +6,7 @@ import hashlib
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 Purpose = Literal["training", "validation", "test"]
 
@@ -17,5 +18,14 @@ def generator(purpose: Purpose, *names: str | int | float) -> np.random.Generato
     independent streams, on any machine and in any order.
     """
     name = "/".join([purpose, *(f"{n:g}" if isinstance(n, float) else str(n) for n in names)])
-    key = np.frombuffer(hashlib.sha256(name.encode()).digest()[:16], dtype="<u8")
+    return _philox(name.encode())
+
+
+def from_data(data: NDArray[np.float64]) -> np.random.Generator:
+    """A random stream that depends on these numbers alone: for methods that draw, the same whatever the batch."""
+    return _philox(np.ascontiguousarray(data, dtype="<f8").tobytes())
+
+
+def _philox(name: bytes) -> np.random.Generator:
+    key = np.frombuffer(hashlib.sha256(name).digest()[:16], dtype="<u8")
     return np.random.Generator(np.random.Philox(key=key))
