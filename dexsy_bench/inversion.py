@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from dexsy_bench.errors import UserError
+from dexsy_bench.exchange_results import Quantity, quantities
 from dexsy_bench.measured import Measurement
 from dexsy_bench.method import Inverter, Method, Unsupported, normalised
 from dexsy_bench.metrics import Peaks, diffusion_exchange_index, find_peaks
-from dexsy_bench.metrics.exchange import PROGRESS, compartment_masses, exchange_progress
+from dexsy_bench.metrics.exchange import compartment_masses
 from dexsy_bench.physics import forward
 from dexsy_bench.problem import Floats, Grid
 
@@ -46,6 +48,8 @@ class Inversion:
         Mass in each pair of compartments; the diagonal did not exchange.
     diagnostics : dict
         As the method reports them.
+    samples : (P, D1, D2) or None
+        Distributions that the signal does not tell apart, where the method has an uncertainty.
     """
 
     measurement: Measurement
@@ -56,21 +60,28 @@ class Inversion:
     splits: Floats
     masses: Floats
     diagnostics: dict[str, float]
+    samples: Floats | None = None
+
+    @cached_property
+    def quantities(self) -> dict[str, Quantity]:
+        """Exchanged fraction, compartments and rate, with 95 % intervals where there are samples."""
+        problem = self.measurement.problem
+        times = problem.acquisition.mixing_times
+        tm = None if times is None else float(times[0])
+        return quantities(self.f, self.samples, problem.grid, self.splits, tm)
 
     @property
     def exchanged_fraction(self) -> float | None:
         """Mass in different compartments along the two axes; None where there is one compartment."""
-        return float(self.masses.sum() - np.trace(self.masses)) if self.splits.size else None
+        return self._value("exchanged fraction")
 
     @property
     def exchange_rate(self) -> float | None:
         """k in 1/s, from one mixing time; None where that is not known, or exchange absent or complete."""
-        times = self.measurement.problem.acquisition.mixing_times
-        if times is None or not self.splits.size:
-            return None
-        progress = float(exchange_progress(self.masses[None])[0])
-        low, high = PROGRESS
-        return float(-np.log1p(-progress) / times[0]) if low <= progress <= high else None
+        return self._value("exchange rate")
+
+    def _value(self, name: str) -> float | None:
+        return self.quantities[name].value if name in self.quantities else None
 
     @property
     def exchange_index(self) -> float:
@@ -97,6 +108,11 @@ class Inversion:
             "exchanged_fraction": self.exchanged_fraction,
             "exchange_rate_per_s": self.exchange_rate,
             "diffusion_exchange_index": self.exchange_index,
+            "quantities": {
+                quantity.name: {"value": quantity.value}
+                | ({} if np.isnan(quantity.low) else {"low": quantity.low, "high": quantity.high})
+                for quantity in self.quantities.values()
+            },
             "splits": self.splits.tolist(),
             "compartment_masses": self.masses.tolist(),
             "peaks": [{"value1": d1, "value2": d2, "mass": mass} for d1, d2, mass in self.peak_rows()],
@@ -155,6 +171,7 @@ def invert(
     shifted = np.asarray(estimate.distributions, dtype=np.float64)[0, 0]
     f = normalised(shifted / measurement.remaining)
     found = valleys(f, problem.grid) if splits is None else splits
+    samples = estimate.samples
     predicted = np.asarray(forward(normalised(shifted), problem.k1, problem.k2))
     amplitude = (predicted * measurement.signal).sum() / (predicted**2).sum()
     return Inversion(
@@ -166,6 +183,7 @@ def invert(
         splits=found,
         masses=compartment_masses(f[None], problem.grid, found)[0],
         diagnostics={name: float(np.asarray(values)[0]) for name, values in estimate.diagnostics.items()},
+        samples=None if samples is None else normalised(np.asarray(samples)[0, 0] / measurement.remaining),
     )
 
 

@@ -38,6 +38,10 @@ def write(inversion: Inversion, folder: Path, source: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / "distribution.npy", inversion.f)
+        if inversion.samples is None:
+            (folder / "samples.npy").unlink(missing_ok=True)  # of an earlier inversion
+        else:
+            np.save(folder / "samples.npy", inversion.samples)
         np.save(folder / f"{quantity}_vals.npy", inversion.measurement.problem.grid.d1)
         with (folder / "peaks.csv").open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
@@ -54,16 +58,21 @@ def write(inversion: Inversion, folder: Path, source: str) -> None:
 def describe(inversion: Inversion) -> list[str]:
     """The result in a few lines."""
     problem = inversion.measurement.problem
-    unit = problem.kernel.quantity_unit
+    quantity, unit = problem.kernel.quantity, problem.kernel.quantity_unit
     lines = [f"note: {note}" for note in inversion.measurement.notes]
-    exchanged, rate, ratio = inversion.exchanged_fraction, inversion.exchange_rate, inversion.residual_over_noise
-    if exchanged is None:
+    found, ratio = inversion.quantities, inversion.residual_over_noise
+    if "exchanged fraction" not in found:
         lines.append("exchanged fraction: none, as only one compartment shows (say --split to divide it)")
     else:
         borders = ", ".join(f"{split:.3g}" for split in inversion.splits)
-        lines.append(f"exchanged fraction: {exchanged:.3f} (compartments divided at {borders} {unit})")
-    if rate is not None:
-        lines.append(f"exchange rate: {rate:.3g} 1/s")
+        lines.append(f"exchanged fraction: {found['exchanged fraction']}, compartments divided at {borders} {unit}")
+        for i in range(1, inversion.splits.size + 2):
+            place, share = found[f"diffusivity {i}"], found[f"fraction {i}"]
+            lines.append(f"compartment {i}: {quantity} {place} {unit}, fraction {share}")
+    if "exchange rate" in found:
+        lines.append(f"exchange rate: {found['exchange rate']} 1/s")
+    if inversion.samples is not None:
+        lines.append(f"in brackets: 95% intervals, of {len(inversion.samples)} samples")
     lines.append(f"diffusion exchange index: {inversion.exchange_index:.3f}")
     if ratio is not None and problem.sigma:
         lines.append(f"residual: {ratio:.2f} of the noise (SNR about {1 / problem.sigma:.0f}; 1 is consistent)")

@@ -103,15 +103,23 @@ class Wrapper(Method):
 
     def supports(self, problem: Problem) -> str | None:
         """Whatever the wrapped method says; one that is told more than the signal cannot be wrapped."""
-        selection = self.registry.select(self.options.method)
-        method, options = self.registry.method(selection.name), self.registry.options_of(selection)
-        if method.told:
-            return f"{selection.label} is told {' and '.join(sorted(method.told))}, which {self.name} is not"
+        told = self.registry.method(self.registry.select(self.options.method).name).told
+        if told:
+            return f"{self.options.method} is told {' and '.join(sorted(told))}, which {self.name} is not"
         try:
-            self.wrapped = Inverter(method, options, problem.told(frozenset()))
+            self._ready(problem)
         except Unsupported as reason:
-            return f"{selection.label}: {reason}"
+            return f"{self.options.method}: {reason}"
         return None
+
+    def prepare(self, problem: Problem) -> None:
+        """Make the wrapped method ready, as ``self.wrapped``."""
+        super().prepare(problem)
+        self.wrapped = self._ready(problem)
+
+    def _ready(self, problem: Problem) -> Inverter:
+        selection = self.registry.select(self.options.method)
+        return Inverter(self.registry.method(selection.name), self.registry.options_of(selection), problem)
 
 
 class InvalidEstimate(UserError):

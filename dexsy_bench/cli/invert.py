@@ -35,6 +35,10 @@ def invert(
         Literal["diffusion", "relaxation"],
         typer.Option(help="exp(-b D), or exp(-t / T2): then t in ms takes the place of b, T2 in ms that of D."),
     ] = "diffusion",
+    bootstrap: Annotated[
+        int | None,
+        typer.Option(min=2, help="Invert that many simulated repetitions of the measurement, for 95% intervals."),
+    ] = None,
     include: Annotated[
         list[Path] | None, typer.Option(help="A file or folder with methods of your own; may be repeated.")
     ] = None,
@@ -43,11 +47,15 @@ def invert(
     """Invert a measured signal into a distribution, its peaks and the exchanged fraction.
 
     The signal is divided by S(0,0). Written to --out: `distribution.npy` (D1 x D2, summing to 1),
-    `D_vals.npy`, `peaks.csv`, `summary.json` and a figure, `inversion.png` and `inversion.svg`.
+    `D_vals.npy`, `peaks.csv`, `summary.json` and a figure, `inversion.png` and `inversion.svg`;
+    `samples.npy` (samples x D1 x D2) where the method has an uncertainty or `--bootstrap` gives it one.
 
         dexsy-bench invert signal.npy --b b_vals.npy
+        dexsy-bench invert signal.npy --b b_vals.npy --bootstrap 100
         dexsy-bench invert data.mat:S --b data.mat:b --method 'tikhonov[order=0]' --mixing-time 0.05 --out tissue/
     """
+    from dataclasses import replace
+
     import numpy as np
     from threadpoolctl import threadpool_limits
 
@@ -75,19 +83,24 @@ def invert(
     )
     noise = measurement.problem.sigma
     tuned, _ = resolve(selection, registry, None, 1 / noise if noise else np.inf)
+    label = selection.label
+    selection = replace(selection, given=tuple({**dict(selection.given), **dict(tuned)}.items()))
+    if bootstrap is not None:
+        label = f"bootstrap[method={label},samples={bootstrap}]"
+        selection = registry.select(f"bootstrap[method={selection.label},samples={bootstrap}]")
     try:
         with threadpool_limits(1):
             result = inversion.invert(
                 measurement,
                 registry.method(selection.name),
-                registry.make_options(selection.name, {**dict(selection.given), **dict(tuned)}),
-                selection.label,
+                registry.options_of(selection),
+                label,
                 np.array(split) if split else None,
             )
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"{selection.label} failed: {type(error).__name__}: {error}") from error
+        raise UserError(f"{label} failed: {type(error).__name__}: {error}") from error
     inversion_files.write(result, out, signal)
     for line in inversion_files.describe(result):
         typer.echo(line)

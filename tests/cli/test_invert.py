@@ -40,6 +40,26 @@ def test_from_matlab_to_an_exchanged_fraction(command, tmp_path, specimen):
     assert np.load(tmp_path / "result" / "distribution.npy").sum() == pytest.approx(1)
 
 
+def test_a_bootstrap_gives_intervals(command, tmp_path, specimen):
+    """Of the real command; a later run without it takes the samples away."""
+    b, signal, *_ = specimen
+    np.save(tmp_path / "S.npy", signal)
+    np.save(tmp_path / "b.npy", b)
+    arguments = "invert", "S.npy", "--b", "b.npy", "-n", 16, "-m", "tikhonov[order=0,alpha=0.1]", "--split", 0.4
+    text = command(*arguments, "--bootstrap", 20)
+    assert "in brackets: 95% intervals, of 20 samples" in text
+    summary = json.loads((tmp_path / "inversion" / "summary.json").read_text())
+    assert summary["method"] == "bootstrap[method=tikhonov[order=0,alpha=0.1],samples=20]"
+    found = summary["quantities"]
+    assert set(found) >= {"exchanged fraction", "diffusivity 1", "fraction 2"}
+    for quantity in found.values():
+        assert quantity["low"] <= quantity["high"]
+    assert np.load(tmp_path / "inversion" / "samples.npy").shape == (20, 16, 16)
+    command(*arguments)
+    assert not (tmp_path / "inversion" / "samples.npy").exists()
+    assert "low" not in json.loads((tmp_path / "inversion" / "summary.json").read_text())["quantities"]["fraction 1"]
+
+
 def test_a_method_of_ones_own_on_another_grid(command, tmp_path, specimen):
     b, signal, *_ = specimen
     np.savetxt(tmp_path / "s.csv", signal[:, ::2], delimiter=",")

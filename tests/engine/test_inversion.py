@@ -56,6 +56,28 @@ def inverted(first_b=0.0, f=None, splits=None, mixing_time=TIME, sigma=0.003):
     return invert(measurement, Oracle, Oracle.Options(), "oracle", splits)
 
 
+def test_samples_give_intervals():
+    """Truth blurred to either side: the quantities lie between, those of one compartment have no exchange."""
+    from dexsy_bench.exchange_results import quantities
+
+    f, splits = truth(), np.array([0.3])
+    moved = np.stack([np.roll(f, (shift, shift), axis=(0, 1)) for shift in (-2, -1, 1, 2)])
+    alone, drawn = (quantities(f, samples, GRID, splits, TIME) for samples in (None, moved))
+    assert list(alone) == [
+        "exchanged fraction", "diffusivity 1", "fraction 1", "diffusivity 2", "fraction 2", "exchange rate",
+    ]  # fmt: skip
+    for name, quantity in drawn.items():
+        assert quantity.value == alone[name].value
+        assert quantity.low <= quantity.high
+        assert np.isnan(alone[name].low)
+    place = drawn["diffusivity 1"]
+    assert place.low < CENTRES[0] < place.high
+    assert place.value == pytest.approx(CENTRES[0], rel=0.02)
+    assert drawn["fraction 1"].value == pytest.approx(FRACTIONS[0], abs=0.001)
+    assert list(quantities(f, None, GRID, np.empty(0), TIME)) == ["diffusivity 1", "fraction 1"]
+    assert "exchange rate" not in quantities(f, None, GRID, splits, None)
+
+
 def test_what_is_read_off_the_true_distribution_is_true():
     result = inverted()
     exchanged = 2 * 0.6 * 0.4 * (1 - np.exp(-K * TIME))
