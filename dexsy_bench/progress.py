@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
@@ -39,7 +38,7 @@ class Progress:
         self._running: list[str] = []
         self._told: set[tuple[str, str, str]] = set()
         self._bar = Bar(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TextColumn("cases ·"),
@@ -83,7 +82,7 @@ class Progress:
     def _describe(self) -> None:
         names = list(dict.fromkeys(self._running)) or ["done" if self._done == self._total else "starting"]
         others = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        self._bar.update(self._task, completed=self._done, description=escape(names[0]) + others)
+        self._bar.update(self._task, completed=self._done, description=names[0] + others)
 
     def _tell_failures(self, job: Job, rows: Sequence[Row]) -> None:
         """One line for each new reason of a method; other numbers do not make it new."""

@@ -24,6 +24,7 @@ def check(
     """
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
     from threadpoolctl import threadpool_limits
 
     from dexsy_bench import contract
@@ -44,12 +45,12 @@ def check(
     console = Console()
     failures = 0
     for text in texts:
-        with console.status(f"{text} ...") as status, threadpool_limits(1):
+        with console.status(Text(f"{text} ...")) as status, threadpool_limits(1):
             results = contract.check(registry, text, lambda r: status.update(f"{r.name} ..."))
-        table = Table(title=text, title_justify="left", show_header=False, box=None, padding=(0, 1))
+        table = Table(title=Text(text), title_justify="left", show_header=False, box=None, padding=(0, 1))
         for result in results:
             mark = {True: "[green]ok[/]", False: "[bold red]FAIL[/]", None: "[dim]-[/]"}[result.ok]
-            table.add_row(mark, result.name, result.detail + (f"\n→ {result.mend}" if result.mend else ""))
+            table.add_row(mark, result.name, Text(result.detail + (f"\n→ {result.mend}" if result.mend else "")))
         console.print(table)
         failures += sum(result.ok is False for result in results)
     if failures:
