@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dexsy_bench import bounds
 from dexsy_bench.errors import UserError
 from dexsy_bench.metrics import METRICS
 from dexsy_bench.problem import Floats
@@ -34,9 +35,13 @@ def with_labels(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def select(
-    rows: pd.DataFrame, scenarios: Sequence[str] = (), snr: Sequence[float] = (), methods: Sequence[str] = ()
+    rows: pd.DataFrame,
+    scenarios: Sequence[str] = (),
+    snr: Sequence[float] = (),
+    methods: Sequence[str] = (),
+    cases: int | None = None,
 ) -> pd.DataFrame:
-    """The rows of these scenarios, SNR levels and methods, by label (none named: all).
+    """The rows of these scenarios, SNR levels and methods, by label (none named: all), of cases 0 to cases - 1.
 
     Raises
     ------
@@ -53,7 +58,7 @@ def select(
                     what = "method" if column == "label" else column
                     raise TableError(f"no {what} {_show(value)} in these results{choices(value, known)}")
             rows = rows[rows[column].isin(list(wanted))]
-    return rows
+    return rows if cases is None else rows[rows["case"] < cases]
 
 
 def check_metrics(rows: pd.DataFrame, metrics: Iterable[str]) -> None:
@@ -95,9 +100,10 @@ def leaderboard(
     DataFrame
         One row a block, method and metric, in the order of the table: the columns of `by`, `label`,
         LABEL_COLUMNS; `cells`, `asked` and `ok` (cases) and a count for each of FAILURES; `seconds` and
-        `seconds_alone` (medians); `metric`, `mean`, `low`, `high`; `scored` of `scorable` cases (a
-        case where the metric is undefined for every method is not scorable) in `scored_cells`
-        cells; `complete` (all scored); `best` (best mean of the complete ones that are no references).
+        `seconds_alone` (medians); `share` of the way from floor to limit (:mod:`dexsy_bench.bounds`);
+        `metric`, `mean`, `low`, `high`; `scored` of `scorable` cases (a case where the metric is
+        undefined for every method is not scorable) in `scored_cells` cells; `complete` (all scored);
+        `best` (best mean of the complete ones that are no references).
 
     Raises
     ------
@@ -113,12 +119,14 @@ def leaderboard(
     case_by = [column for column in by if column in CASE_COLUMNS]
     records: list[dict[str, Any]] = []
     samples: list[Floats] = []
+    labelled = with_labels(rows)
     groups = results.cases.groupby(case_by, sort=True, dropna=False).indices if case_by else {(): results.every_case}
     for key, columns in groups.items():
         block = dict(zip(case_by, key if isinstance(key, tuple) else (key,), strict=True))
+        share = bounds.shares(labelled.merge(results.cases.loc[columns], on=list(CASE_COLUMNS)))
         for label in range(len(results.labels)):
             for record, sample in results.summarise(label, columns):
-                records.append(block | record)
+                records.append(block | record | {"share": share.get(record["label"], np.nan)})
                 samples.append(sample)
     board = pd.DataFrame(records)
     board["mean"], board["low"], board["high"] = bootstrap_means(samples)
@@ -230,7 +238,7 @@ def _ranked(board: pd.DataFrame, by: list[str], metrics: list[str], sort: str) -
     board = board.sort_values([*by, "reference", "order", "label", "metric_order"], ignore_index=True)
     head = [*by, "label", *(name for name in LABEL_COLUMNS if name not in by)]
     tail = ["metric", "mean", "low", "high", "scored", "scorable", "scored_cells", "scorable_cells", "complete", "best"]
-    return board[[*head, "cells", "asked", "ok", *FAILURES, *COSTS, *tail]]
+    return board[[*head, "cells", "asked", "ok", *FAILURES, *COSTS, "share", *tail]]
 
 
 def _check_by(by: Sequence[str]) -> None:

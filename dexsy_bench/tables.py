@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from dexsy_bench.bounds import FLOOR, LIMIT, METRIC
 from dexsy_bench.leaderboard import FAILURES
 from dexsy_bench.metrics import METRICS
 from dexsy_bench.statistics import LEVEL, RESAMPLES
@@ -67,11 +68,12 @@ def _block(title: str, group: pd.DataFrame) -> Block:
         scores = [_score(row, decimals[row.metric]) for row in rows.itertuples()]
         failures = ", ".join(f"{first[name]} {name}" for name in FAILURES if first[name])
         about = [f"{first['ok']}/{first['asked']}", failures, *(_time(first[c]) for c in ("seconds", "seconds_alone"))]
-        texts = [Cell(str(text)) for text in (*about, first["tuning"], first["told"])]
+        share = "–" if math.isnan(first["share"]) else f"{first['share']:.0%}"
+        texts = [Cell(str(text)) for text in (share, *about, first["tuning"], first["told"])]
         lines[first["family"] == "reference"].append([Cell(first["label"]), *scores, *texts])
     header = ["method", *(f"{name} {METRICS[name].arrow}" for name in metrics)]
-    header += ["cases", "failures", "time", "time alone", "tuning", "told"]
-    optional = ("failures", "time alone", "tuning", "told")
+    header += ["to limit", "cases", "failures", "time", "time alone", "tuning", "told"]
+    optional = ("to limit", "failures", "time alone", "tuning", "told")
     used = [
         i
         for i, name in enumerate(header)
@@ -135,6 +137,11 @@ def legend(board: pd.DataFrame) -> list[str]:
         "cases: scored / asked. time: median per inversion, in a batch; time alone: one case on its own.",
         "tuning: how the hyper-parameters were chosen. told: what a method knows beyond signal and acquisition.",
     ]
+    if board["share"].notna().any():
+        lines.append(
+            f"to limit: share of the way in mean {METRIC} from `{FLOOR}`, which sees no signal, to `{LIMIT}`, which no "
+            "method can pass in expectation; over the cases that all three were scored on."
+        )
     if (board["family"] == "reference").any():
         lines.append("Below the rule: reference methods, which know more than an experimenter; never marked best.")
     if (board["cells"] > 1).any():

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dexsy_bench.cli.table import SUFFIXES, Format, Layout, Levels, Out, Run, Scenarios, emit
+from dexsy_bench.cli.table import SUFFIXES, Cases, Format, Layout, Levels, Out, Run, Scenarios, emit
 
 
 def compare(
@@ -22,6 +22,7 @@ def compare(
     ] = None,
     scenario: Scenarios = None,
     snr: Levels = None,
+    cases: Cases = None,
     layout: Layout = None,
     out: Out = None,
 ) -> None:
@@ -36,7 +37,7 @@ def compare(
     from dexsy_bench import comparison, leaderboard
     from dexsy_bench.store import load_rows
 
-    rows = leaderboard.select(load_rows(run), scenario or (), snr or ())
+    rows = leaderboard.select(load_rows(run), scenario or (), snr or (), cases=cases)
     known = set(leaderboard.with_labels(rows)["label"])
     ours, *others = (_label(text, known) for text in (method, *(against or ())))
     pairs = comparison.compare(rows, ours, others, metric or ("js", "kl", "w1"))

@@ -29,6 +29,7 @@ class Format(StrEnum):
 Run = Annotated[Path, typer.Argument(help="A results folder, as `dexsy-bench run --out` writes it.")]
 Scenarios = Annotated[list[str] | None, typer.Option("--scenario", "-s", help="Only this scenario; may be repeated.")]
 Levels = Annotated[list[float] | None, typer.Option("--snr", help="Only this SNR; may be repeated.")]
+Cases = Annotated[int | None, typer.Option("--cases", "-n", min=1, help="Only cases 0 to N - 1 of each cell.")]
 Layout = Annotated[
     Format | None,
     typer.Option("--format", "-f", help="Default: as the ending of --out says (.md, .csv, .tex), else terminal."),
@@ -57,6 +58,7 @@ def table(
     ] = None,
     scenario: Scenarios = None,
     snr: Levels = None,
+    cases: Cases = None,
     layout: Layout = None,
     out: Out = None,
 ) -> None:
@@ -68,6 +70,7 @@ def table(
 
         dexsy-bench table results/quick
         dexsy-bench table results/core --by scenario --metric js --metric w1 --sort w1
+        dexsy-bench table results/core --cases 32 --metric kl --metric coverage_95
         dexsy-bench table results/core --by all --out leaderboard.md
     """
     import pandas as pd
@@ -75,7 +78,7 @@ def table(
     from dexsy_bench import leaderboard, tables
     from dexsy_bench.store import load_rows
 
-    rows = leaderboard.select(load_rows(run), scenario or (), snr or ())
+    rows = leaderboard.select(load_rows(run), scenario or (), snr or (), cases=cases)
     metrics = metric or _defined(rows)
     columns = [] if by == ["all"] else by or ["scenario", "snr"]
     board = leaderboard.leaderboard(rows, metrics, columns, sort)
