@@ -254,7 +254,7 @@ class Registry:
                     f"{name} has no option '{key}'{_suggest(key, known)}; its options: {', '.join(known) or 'none'}"
                 )
         try:
-            options = adapter.validate_python(dict(given))
+            options: Any = adapter.validate_python(dict(given))
         except ValidationError as error:
             first = error.errors()[0]
             reasons = " or ".join(dict.fromkeys(e["msg"].removeprefix("Value error, ") for e in error.errors()))

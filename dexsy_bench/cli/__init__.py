@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from dexsy_bench.cli import check, compare, doctor, generate, invert, new_method, plot, run, score, table, train, tune
+from dexsy_bench.cli import check, choosing, compare, doctor, generate, invert, new_method, plot, run, score, table, train, tune
 from dexsy_bench.cli import list as list_
 from dexsy_bench.errors import UserError
 
@@ -26,6 +26,7 @@ app.command("list", rich_help_panel=COMPARE)(list_.list_all)
 app.command("run", rich_help_panel=COMPARE)(run.run)
 app.command("table", rich_help_panel=COMPARE)(table.table)
 app.command("compare", rich_help_panel=COMPARE)(compare.compare)
+app.command("choosing", rich_help_panel=COMPARE)(choosing.choosing)
 app.command("plot", rich_help_panel=COMPARE)(plot.plot)
 app.command("doctor", rich_help_panel=COMPARE)(doctor.doctor)
 app.command("new-method", rich_help_panel=METHOD)(new_method.new_method)
