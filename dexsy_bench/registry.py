@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError
 
@@ -46,6 +46,10 @@ class Suite:
         Cases in each cell.
     snr : tuple of float or None
         None: each scenario's own levels.
+    methods : tuple of str or None
+        The selections it is run with unless others are asked for; None: the default variants of every method.
+    fewer : dict of str to int
+        Methods that take long, each with the number of cases it is given unless one is asked for.
     """
 
     name: str
@@ -53,6 +57,8 @@ class Suite:
     scenarios: tuple[str, ...]
     cases: int
     snr: tuple[float, ...] | None = None
+    methods: tuple[str, ...] | None = None
+    fewer: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 class _SuiteSection(BaseModel):
@@ -61,6 +67,8 @@ class _SuiteSection(BaseModel):
     scenarios: tuple[str, ...] = Field(min_length=1)
     cases: int = Field(ge=1, strict=True)
     snr: tuple[SNR, ...] | None = Field(default=None, min_length=1)
+    methods: tuple[str, ...] | None = Field(default=None, min_length=1)
+    fewer: dict[str, Annotated[int, Field(ge=1, strict=True)]] = {}
 
 
 @dataclass(frozen=True)
@@ -154,6 +162,12 @@ class Registry:
     def method_names(self) -> list[str]:
         """All methods, sorted."""
         return sorted(self._method_sources)
+
+    @property
+    def included_methods(self) -> list[str]:
+        """Those that come from included files and folders, sorted."""
+        found = (_method_files(path) if path.is_dir() else {path.stem: path} for path in self.include)
+        return sorted(name for files in found for name in files if self._method_sources.get(name) == files[name])
 
     def method(self, name: str) -> type[Method]:
         """The class called name.

@@ -85,11 +85,12 @@ def suites(registry: Registry) -> Table:
             suite.title,
             "\n".join(suite.scenarios),
             ", ".join(f"{level:g}" for level in suite.snr) if suite.snr else "each scenario's own",
-            str(suite.cases),
+            "\n".join([str(suite.cases), *(f"{name}: {n}" for name, n in suite.fewer.items())]),
+            "\n".join(suite.methods or ["all"]),
         ]
         for name, suite in registry.suites.items()
     ]
-    return _table("Suites", ["name", "title", "scenarios", "SNR", "cases a cell"], rows)
+    return _table("Suites", ["name", "title", "scenarios", "SNR", "cases a cell", "methods"], rows)
 
 
 def metrics(registry: Registry) -> Table:

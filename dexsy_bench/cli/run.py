@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -44,7 +45,8 @@ def run(
         typer.Option(
             "--method",
             "-m",
-            help="Only this method, as in 'tikhonov[order=0]'; may be repeated. Default: every row of `list methods`.",
+            help="Only this method, as in 'tikhonov[order=0]'; may be repeated. Default: the suite's, else every row "
+            "of `list methods`.",
         ),
     ] = None,
     snr: Annotated[list[float] | None, typer.Option(help="Only this SNR (inf: no noise); may be repeated.")] = None,
@@ -90,7 +92,7 @@ def run(
     A run that was stopped, even killed, continues when the same command is given again: what is finished
     is not computed again. A method whose source has changed is.
 
-        dexsy-bench run                                       # the quick suite, every method
+        dexsy-bench run                                       # the quick suite
         dexsy-bench run core -m tikhonov -m 'tikhonov[order=0]' -n 32
         dexsy-bench run -s two_compartment --snr 100 --include my_method.py -m my_method
         dexsy-bench run core --cache ignore -m nnls           # compute nnls again, failures included
@@ -111,7 +113,10 @@ def run(
 
     registry = Registry(include or ())
     name, cells = cells_of(registry, suite, scenario or [], snr or [], cases, data)
-    selections = selections_of(registry, method or [], warn)
+    whole = data is None and (suite is not None or not scenario)  # a suite, or a part of one
+    asked = registry.suite(suite or "quick") if whole else None
+    selections = selections_of(registry, method or [], asked.methods if asked is not None else None, warn)
+    fewer = asked.fewer if asked is not None and cases is None else {}
     settings = Settings(
         workers=jobs or cores(),
         timeout=timeout,
@@ -120,7 +125,7 @@ def run(
         keep_estimates=keep_estimates,
     )
     folder = out or Path("results") / name
-    planned = plan(registry, selections, cells)
+    planned = [job for s in selections for job in plan(registry, [s], first_cases(cells, fewer.get(s.name)))]
     try:
         with Store(folder, warn) as store:
             if cache != "only":
@@ -163,6 +168,13 @@ def cells_of(
     return "+".join(scenario.name for scenario in chosen) if apart else suite.name, cells
 
 
+def first_cases(cells: Sequence[Cell], count: int | None) -> list[Cell]:
+    """The cells with that many cases at most."""
+    if count is None:
+        return list(cells)
+    return [replace(cell, stop=min(cell.stop, cell.start + count)) for cell in cells]
+
+
 def folder_cells(data: Path, cases: int | None, others: bool) -> tuple[str, list[Cell]]:
     """The one cell of a folder of cases."""
     from dexsy_bench.folder import Folder
@@ -178,17 +190,18 @@ def folder_cells(data: Path, cases: int | None, others: bool) -> tuple[str, list
     return folder.path.name, [Cell(folder, folder.snr, first, first + (cases or count), folder.path)]
 
 
-def selections_of(registry: Registry, texts: Sequence[str], warn: Callable[[str], None]) -> list[Selection]:
-    """The methods that were named, or every method that can be loaded with its default variants."""
-    if texts:
-        return list(dict.fromkeys(registry.select(text) for text in texts))
-    selections: list[Selection] = []
-    for name in registry.method_names:
+def selections_of(
+    registry: Registry, texts: Sequence[str], usual: Sequence[str] | None, warn: Callable[[str], None]
+) -> list[Selection]:
+    """The methods that were named; else the usual ones and those included; else all, with their default variants."""
+    selections = [registry.select(text) for text in texts or usual or ()]
+    names = [] if texts else registry.method_names if usual is None else registry.included_methods
+    for name in names:
         try:
             selections += registry.variants(name)
         except UserError as error:  # a broken plugin costs its own rows only
             warn(f"{name} is left out: {error}")
-    return selections
+    return list(dict.fromkeys(selections))
 
 
 def manifest(

@@ -370,3 +370,21 @@ def test_a_method_that_cannot_be_loaded_costs_its_own_rows_only(tmp_path):
     assert "broken" not in set(load_rows(tmp_path / "out")["method"])
     assert {"fingerprint", "nnls"} <= set(load_rows(tmp_path / "out")["method"])
     assert "nothing_of_that_name" in run(*arguments, "-m", "broken", include=tmp_path / "mine", expect=2)
+
+
+def test_a_suite_says_with_which_methods_and_who_gets_fewer_cases(tmp_path):
+    folder = faults.write(tmp_path / "scenario")
+    (tmp_path / "own").mkdir()
+    (folder / "slow.py").rename(tmp_path / "own" / "slow.py")
+    (folder / "tiny.toml").rename(tmp_path / "own" / "tiny.toml")
+    (tmp_path / "own" / "suites.toml").write_text(
+        '[mine]\ntitle = "t"\nscenarios = ["tiny"]\ncases = 4\nmethods = ["prior_mean"]\nfewer = { slow = 2 }\n'
+    )
+
+    def counts(name, *arguments):
+        run("mine", *arguments, "--out", tmp_path / name, include=tmp_path / "own")
+        return load_rows(tmp_path / name).groupby("method")["case"].count().to_dict()
+
+    assert counts("usual") == {"prior_mean": 4, "slow": 2}
+    assert counts("named", "-m", "slow") == {"slow": 2}
+    assert counts("asked", "-m", "slow", "-n", 3) == {"slow": 3}

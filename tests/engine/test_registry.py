@@ -150,7 +150,7 @@ def test_nothing_to_include_is_said(tmp_path, write):
         ("[mine]\ncases = 3\ntitle = 't'\nscenarios = ['a']\nsnr = [0]\n", "mine: snr.0: .*greater than 0"),
         (
             "[mine]\ncases = 3\ntitle = 't'\nscenarios = ['a']\ncolour = 3\n",
-            "mine: colour: unknown field; allowed here are title, scenarios, cases, snr",
+            "mine: colour: unknown field; allowed here are title, scenarios, cases, snr, methods, fewer",
         ),
         ("mine = 3\n", "mine: .*found 3"),
         ("[mine\n", "suites.toml: .*line 1"),
