@@ -14,7 +14,7 @@ from dexsy_bench.registry import Registry
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
-    path for pattern in ("*.md", "docs/*.md", "methods/*/*.md", "results/**/README.md") for path in ROOT.glob(pattern)
+    path for pattern in ("*.md", "docs/**/*.md", "methods/*/*.md", "results/**/README.md") for path in ROOT.glob(pattern)
 )
 
 
@@ -78,6 +78,14 @@ def test_every_document_is_in_the_index():
     index = (ROOT / "docs" / "README.md").read_text("utf-8")
     for path in ROOT.glob("docs/*.md"):
         assert path.name == "README.md" or f"]({path.name})" in index
+
+
+def test_every_method_has_a_page_that_the_index_names():
+    index = (ROOT / "docs" / "methods.md").read_text("utf-8")
+    pages = [path for path in ROOT.glob("docs/methods/*.md") if f"](methods/{path.name})" in index]
+    assert len(pages) == len(list(ROOT.glob("docs/methods/*.md")))
+    titles = " ".join(page.read_text("utf-8").partition("\n")[0] for page in pages)
+    assert [name for name in Registry().method_names if f"`{name}`" not in titles] == []
 
 
 def test_versions_agree():
