@@ -117,6 +117,8 @@ def _split(inner: str) -> list[str]:
 
 def _show(value: Any) -> str:
     """As short as can be read back to the same value."""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, float):
         return f"{value:g}" if float(f"{value:g}") == value else repr(value)
     return str(value)

@@ -1,44 +1,72 @@
 """Tikhonov regularisation with a non-negative solution."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from dexsy_bench.method import Estimate, Method, normalised
 from dexsy_bench.numerics import alpha as rules
-from dexsy_bench.numerics import block_pivoting, dual_newton
+from dexsy_bench.numerics import block_pivoting, certificate, dual_newton, magnitudes, roughness
 from dexsy_bench.numerics.compression import Compression, noise_sd
 
-SOLVERS = {0: dual_newton.solve, 2: block_pivoting.solve}
-PATHS = {0: np.geomspace(1e-4, 1e2, 13), 2: np.geomspace(1e-3, 1e3, 13)}
+SOLVERS = {
+    0: dual_newton.solve,
+    1: partial(block_pivoting.solve, order=1),
+    2: partial(block_pivoting.solve, order=2),
+}
+PATHS = {0: np.geomspace(1e-4, 1e2, 20), 1: np.geomspace(1e-3, 1e3, 20), 2: np.geomspace(1e-3, 1e3, 20)}
 CHUNK = 64
+
+EM_TOLERANCE = 1e-2
+"""Root mean square change of the expected data, relative to the noise, at which they count as settled."""
+
+EM_STEPS = 200
 
 
 class Tikhonov(Method):
     """Non-negative least squares with a quadratic penalty, solved to the optimality conditions.
 
     Minimises ``1/2 ||K1 f K2^T - S||^2 + alpha/2 ||L f||^2`` over f >= 0, where L is the identity
-    (`order` 0) or takes second differences along both axes (`order` 2), on the SVD-compressed data.
-    Order 0 is the classical inversion of 2D NMR (Venkataramanan, Song, Hurlimann 2002), order 2
-    assumes a smooth distribution.
+    (`order` 0) or takes first or second differences along both axes (`order` 1, 2), on the
+    SVD-compressed data. Order 0 is the classical inversion of 2D NMR (Venkataramanan, Song, Hurlimann
+    2002); orders 1 and 2 assume a smooth distribution.
 
-    `alpha` is a number, or the rule that picks it from the data out of two values a decade: `ftest`
-    (CONTIN's: the largest that fits as well as next to none), `gcv` (generalised cross-validation,
-    degrees of freedom counted on the support), `lcurve` (corner of the L-curve) or `discrepancy`
-    (the largest that leaves a residual as small as the noise, whose SD is estimated from the part of
-    the signal that no distribution explains); `tuned` takes the value that `dexsy-bench tune` stored
-    for the scenario and SNR.
+    `alpha` is a number, or the rule that picks it from the data out of 20 values: `ftest` (CONTIN's:
+    the largest that fits as well as next to none), `gcv` (generalised cross-validation, degrees of
+    freedom counted on the support), `lcurve` (corner of the L-curve), `discrepancy` (the largest that
+    leaves a residual as small as the noise, whose SD is estimated from the part of the signal that no
+    distribution explains) or `brd` (heel of the S-curve of Butler, Reeds, Dawson); `tuned` takes the
+    value that `dexsy-bench tune` stored for the scenario and SNR.
+
+    `symmetric`: f(D1, D2) = f(D2, D1), as at equilibrium; half the unknowns, and the antisymmetric
+    part of the signal is noise. `rician`: the data are magnitudes, whose noise floor is taken into
+    account by expectation-maximisation.
     """
 
     name = "tikhonov"
-    variants = ("", "alpha=gcv", "alpha=lcurve", "alpha=discrepancy", "alpha=tuned", "order=0", "order=0,alpha=tuned")
+    variants = (
+        "",
+        "alpha=gcv",
+        "alpha=lcurve",
+        "alpha=discrepancy",
+        "alpha=brd",
+        "alpha=tuned",
+        "order=0",
+        "order=0,alpha=tuned",
+        "order=1",
+        "symmetric=true",
+        "rician=true",
+    )
     search_space = {"alpha": tuple(np.geomspace(1e-4, 1e3, 22))}
 
     @dataclass(frozen=True)
     class Options:
-        order: Literal[0, 2] = 2
-        alpha: float | Literal["ftest", "gcv", "lcurve", "discrepancy", "tuned"] = "ftest"
+        order: Literal[0, 1, 2] = 2
+        alpha: float | Literal["ftest", "gcv", "lcurve", "discrepancy", "brd", "tuned"] = "ftest"
+        symmetric: bool = False
+        rician: bool = False
 
         def __post_init__(self):
             if isinstance(self.alpha, float) and not 0 < self.alpha < np.inf:
@@ -46,10 +74,11 @@ class Tikhonov(Method):
 
     def prepare(self, problem):
         self.problem = problem
-        self.compression = Compression(problem)
-        self.solve = SOLVERS[self.options.order]
-        self.fixed = isinstance(self.options.alpha, float)
-        self.path = np.array([self.options.alpha]) if self.fixed else PATHS[self.options.order]
+        self.compression = Compression(problem, symmetric=self.options.symmetric)
+        self.solve = partial(SOLVERS[self.options.order], self.compression)
+        self.path = PATHS[self.options.order]
+        steps = range(len(self.path))
+        self.walk = steps[::-1] if self.options.order == 0 else steps
 
     def invert(self, signals):
         chunks = [self._invert(signals[start : start + CHUNK]) for start in range(0, len(signals), CHUNK)]
@@ -60,53 +89,106 @@ class Tikhonov(Method):
         )
 
     def _invert(self, signals):
-        y, outside = self.compression.project(signals)
-        solutions, warm = [], None
-        for alpha in self.path[::-1]:  # from smooth to rough: each is a good start for the next
-            solutions.append(self.solve(self.compression, y, alpha, warm))
-            warm = solutions[-1].warm
-        solutions.reverse()
-
-        def along_path(name):
-            return np.stack([getattr(solution, name) for solution in solutions])
-
-        residual = along_path("misfit") + outside
-        chosen = self._choose(signals, residual, outside, along_path("penalty"), along_path("dof"))
-        cases = np.arange(len(signals))
-        alpha = self.path[chosen]
+        data, choice, settled = signals, self._choose(signals), {}
+        if self.options.rician:
+            sigma = noise_sd(self.problem, signals)
+            data, settled = self._expect(signals, data, sigma, choice)
+            choice = self._choose(data)  # from data without a noise floor
+            data, settled = self._expect(signals, data, settled["sigma"], choice)
+        y, outside = self.compression.project(data)
+        solution = self.solve(y, choice.alpha, choice.warm)
+        alpha = choice.alpha[:, None, None]
+        pull = alpha * roughness.apply(solution.f, self.options.order)
         return Estimate(
-            normalised(along_path("f")[chosen, cases]),
+            normalised(solution.f),
             diagnostics={
-                "objective": 0.5 * (residual[chosen, cases] + alpha * along_path("penalty")[chosen, cases]),
-                "kkt": along_path("kkt")[chosen, cases],
-                "iterations": along_path("iterations").sum(axis=0),
-                "converged": along_path("converged")[chosen, cases],
-                "alpha": alpha,
-                "alpha_at_edge": self._at_edge(chosen),
+                "objective": 0.5 * (solution.misfit + outside + choice.alpha * solution.penalty),
+                "kkt": certificate.kkt(self.compression, y, solution.f, pull),
+                "iterations": choice.iterations + solution.iterations,
+                "converged": solution.converged & (settled.get("fixed_point", 0.0) <= EM_TOLERANCE),
+                "alpha": choice.alpha,
+                "alpha_at_edge": choice.at_edge,
+                **settled,
             },
         )
 
-    def _choose(self, signals, residual, outside, penalty, dof):
-        """Index into the path for each case."""
+    def _choose(self, signals):
+        """The alpha of each case, and where to start from at it."""
+        n, rule = len(signals), self.options.alpha
+        if isinstance(rule, float):
+            return Choice(np.full(n, rule), np.zeros(n, dtype=bool), None, np.zeros(n, dtype=int))
+        y, outside = self.compression.project(signals)
+        solutions, warm = {}, None
+        for k in self.walk:  # each solution is the start of the next
+            counted = rule == "gcv" or (rule == "ftest" and k == 0)
+            solutions[k] = self.solve(y, self.path[k], warm, loose=True, dof=counted)
+            warm = solutions[k].warm
+        solutions = [solutions[k] for k in range(len(self.path))]
+        misfit, penalty = (np.stack([getattr(s, name) for s in solutions]) for name in ("misfit", "penalty"))
         n_data = self.compression.n_data
-        if self.fixed:
-            return np.zeros(len(signals), dtype=int)
-        if self.options.alpha == "ftest":
-            return rules.ftest(residual, dof, n_data)
-        if self.options.alpha == "gcv":
-            return rules.gcv(residual, dof, n_data)
-        if self.options.alpha == "lcurve":
-            return rules.lcurve(residual - outside, penalty)
-        return rules.discrepancy(residual, noise_sd(self.problem, signals), n_data)
+        if rule == "ftest":
+            index = rules.ftest(misfit + outside, solutions[0].dof[None], n_data)
+        elif rule == "gcv":
+            index = rules.gcv(misfit + outside, np.stack([s.dof for s in solutions]), n_data)
+        elif rule == "lcurve":
+            index = rules.lcurve(misfit, penalty)
+        elif rule == "brd":
+            index = rules.brd(misfit, self.path)
+        else:
+            index = rules.discrepancy(misfit + outside, noise_sd(self.problem, signals), n_data)
+        # Curvature is not defined at the very ends.
+        margin = 1 if rule == "lcurve" else 0
+        return Choice(
+            self.path[index],
+            (index <= margin) | (index >= len(self.path) - 1 - margin),
+            np.stack([s.warm for s in solutions])[index, np.arange(n)],
+            np.sum([s.iterations for s in solutions], axis=0),
+        )
 
-    def _at_edge(self, chosen):
-        """Whether the end of the path made the choice; curvature is not defined at the very ends."""
-        margin = 1 if self.options.alpha == "lcurve" else 0
-        inside = (chosen > margin) & (chosen < len(self.path) - 1 - margin)
-        return ~inside & (not self.fixed)
+    def _expect(self, signals, data, sigma, choice):
+        """Magnitudes replaced by their expected part in phase with the fit to them, until neither moves."""
+        n_data, mask = self.compression.n_data, self.compression.mask
+        data, sigma, todo = data.copy(), sigma.copy(), np.arange(len(data))
+        moved = np.full(len(data), np.inf)
+        for _ in range(EM_STEPS):
+            warm = None if choice.warm is None else choice.warm[todo]
+            solution = self.solve(self.compression.project(data[todo])[0], choice.alpha[todo], warm)
+            choice.restart(todo, solution)
+            fit = self.problem.k1 @ solution.f @ self.problem.k2.T
+            fit = fit if mask is None else np.where(mask, fit, 0.0)
+            expected = magnitudes.in_phase(signals[todo], fit, sigma[todo])
+            sigma[todo] = magnitudes.noise_sd(signals[todo], fit, expected, n_data)
+            change = np.sqrt(((expected - data[todo]) ** 2).sum(axis=(1, 2)) / n_data)
+            moved[todo] = change / np.maximum(sigma[todo], np.finfo(float).tiny)
+            data[todo] = expected
+            todo = todo[moved[todo] > EM_TOLERANCE]
+            if todo.size == 0:
+                break
+        return data, {"sigma": sigma, "fixed_point": moved}
 
     def supports(self, problem):
         blank = np.ones((1, *problem.acquisition.signal_shape[1:]))
-        if self.options.alpha == "discrepancy" and np.isnan(noise_sd(problem, blank)).any():
-            return "alpha=discrepancy needs more data than the kernel has singular values, to estimate the noise"
+        estimates_noise = self.options.alpha == "discrepancy" or self.options.rician
+        if estimates_noise and np.isnan(noise_sd(problem, blank)).any():
+            return "an estimate of the noise needs more data than the kernel has singular values"
+        if self.options.symmetric and not (problem.k1.shape == problem.k2.shape and (problem.k1 == problem.k2).all()):
+            return "symmetric needs the same b values and the same grid on both axes"
         return None
+
+
+@dataclass
+class Choice:
+    """Alphas of N cases, whether each lies at an end of the path, a start at it, and the steps this took."""
+
+    alpha: np.ndarray
+    at_edge: np.ndarray
+    warm: np.ndarray | None
+    iterations: np.ndarray
+
+    def restart(self, cases, solution):
+        """Start from these solutions of some cases, or of all, the next time."""
+        self.iterations[cases] += solution.iterations
+        if self.warm is None:
+            self.warm = solution.warm
+        else:
+            self.warm[cases] = solution.warm

@@ -41,24 +41,23 @@ def kernel(problem):
     return k if problem.mask() is None else k[problem.mask().ravel()]
 
 
-def _second_difference(n):
-    """D (n + 2, n): second differences of a vector that is 0 outside."""
-    return np.array([np.convolve(row, [1.0, -2.0, 1.0]) for row in np.eye(n)]).T
+def _difference(n, order):
+    """D (n + order, n): differences of a vector that is 0 outside."""
+    return np.diff(np.pad(np.eye(n), [(order, order), (0, 0)]), order, axis=0)
 
 
-def second_differences(shape):
-    """L of order 2: second differences along both axes of f, which is 0 outside the grid."""
+def differences(shape, order):
+    """L: differences along both axes of f, which is 0 outside the grid."""
     n1, n2 = shape
-    return np.vstack([np.kron(_second_difference(n1), np.eye(n2)), np.kron(np.eye(n1), _second_difference(n2))])
+    return np.vstack([np.kron(_difference(n1, order), np.eye(n2)), np.kron(np.eye(n1), _difference(n2, order))])
 
 
 def penalty(order, shape):
     """``L^T L``, dense."""
-    n1, n2 = shape
     if order == 0:
-        return np.eye(n1 * n2)
-    d1, d2 = _second_difference(n1), _second_difference(n2)
-    return np.kron(d1.T @ d1, np.eye(n2)) + np.kron(np.eye(n1), d2.T @ d2)
+        return np.eye(shape[0] * shape[1])
+    d1, d2 = (_difference(n, order) for n in shape)
+    return np.kron(d1.T @ d1, np.eye(shape[1])) + np.kron(np.eye(shape[0]), d2.T @ d2)
 
 
 def objective(a, y, f, alpha, order):

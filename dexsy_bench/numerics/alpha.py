@@ -15,6 +15,7 @@ Indices = NDArray[np.intp]
 
 INFLATION = 1.4
 EVEN_ODDS = 0.5
+HEEL = 0.1
 
 
 def ftest(residual: Floats, dof: Floats, n_data: int) -> Indices:
@@ -101,6 +102,28 @@ def discrepancy(residual: Floats, sigma: Floats, n_data: int) -> Indices:
     n_data : int
     """
     return _last(residual <= n_data * sigma**2)
+
+
+def brd(residual: Floats, alphas: Floats) -> Indices:
+    """Heel of the S-curve of Butler, Reeds and Dawson: where ``d log ||r|| / d log alpha`` passes 0.1.
+
+    The residual hardly depends on a small alpha, and grows with a large one: the largest alpha before it does (Butler,
+    Reeds, Dawson, SIAM J. Numer. Anal. 18, 381, 1981; the slope as in Song et al., J. Magn. Reson. 154, 261, 2002).
+    Their other rule, ``alpha = sqrt(M) sigma / ||c||``, is that of :func:`discrepancy` on the M compressed data, since
+    ``alpha c`` is the residual.
+
+    Parameters
+    ----------
+    residual : (A, N)
+        Squared residual norm of the compressed data.
+    alphas : (A,)
+    """
+    chi = 0.5 * np.log(np.maximum(residual, np.finfo(np.float64).tiny))
+    slope = np.diff(chi, axis=0) / np.diff(np.log(alphas))[:, None]
+    # Down from the steepest step: a ripple of the flat part is no heel.
+    step, steepest = np.arange(len(slope))[:, None], np.argmax(slope, axis=0)
+    below = np.where((slope <= HEEL) & (step < steepest), step + 1, 0).max(axis=0)
+    return np.where(slope.max(axis=0) > HEEL, below, len(alphas) - 1)
 
 
 def _last(true: NDArray[np.bool_]) -> Indices:

@@ -1,4 +1,4 @@
-"""Non-negative second-difference Tikhonov by block principal pivoting.
+"""Non-negative Tikhonov with a roughness penalty (order 1 or 2) by block principal pivoting.
 
     min over f >= 0 of  1/2 ||A f - y||^2 + alpha/2 ||L f||^2
 
@@ -7,12 +7,14 @@ is wrong, repeat; at the solution no sign is wrong (Judice & Pires, Comput. Oper
 J. Sci. Comput. 33, 3261, 2011). Should the number of wrong signs stop falling, projected Newton steps with a line
 search (Bertsekas, SIAM J. Control Optim. 20, 221, 1982) take over.
 
-On the free cells ``L^T L`` is a narrow band, and ``A^T A`` has rank M: the inner systems are solved by a banded
-Cholesky factor of the one and the Woodbury identity for the leading part of the other, as preconditioner of a few
-steps of conjugate gradients with the exact matrix.
+On the free cells ``alpha L^T L = B`` is a narrow band, and A has few rows: the minimum is
+``B^-1 A^T (1 + A B^-1 A^T)^-1 y``, a banded Cholesky factor and a small dense one. Rows of A far below alpha are left
+out of it until the signs have settled, and then come in by conjugate gradients.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,117 +39,151 @@ NEXT_TO_ZERO = 1e-3
 ARMIJO = 1e-4
 """Share of the decrease promised by the gradient that a step of descent has to bring."""
 
+LEADING = 3e-4
+"""Rows of A with a squared norm below this multiple of alpha are left out at first."""
+
+START = 0.1
+"""The first guess is the order-0 solution at this multiple of alpha, and the cells next to it: too few settle sooner
+than too many."""
+
+LOOSE_ROUNDS = 2
+"""Rounds of a loose solution that has a neighbour to start from. It is the minimum over the cells that are free by
+then, as it is: its misfit and penalty differ from the exact ones less than those of its positive part."""
+
 
 class FreeSystem:
-    """``(alpha L^T L + A^T A) x = b`` on the free cells of one case.
+    """``(alpha L^T L + A^T A) x = A^T y`` on the free cells of one case.
 
     Parameters
     ----------
     a : Compression
-    a_matrix : (M, D1 * D2)
-        Its matrix.
+    leading : int
+        Rows of A in the preconditioner.
     alpha : float
+    order : int
     free : (D1, D2) of bool
     """
 
-    def __init__(self, a: Compression, a_matrix: Floats, alpha: float, free: NDArray[np.bool_]) -> None:
+    def __init__(self, a: Compression, leading: int, alpha: float, order: int, free: NDArray[np.bool_]) -> None:
         from scipy.linalg import lapack
 
         self.a, self.free = a, free
-        self.bands = alpha * roughness.banded(free)
+        bands, self.cells = roughness.banded(free, order)
+        self.bands = alpha * bands
         self.factor, info = lapack.dpbtrf(self.bands, lower=1)
         if info != 0:
-            raise np.linalg.LinAlgError(f"second-difference penalty is not positive definite at alpha = {alpha:g}")
-        # Components of A far below alpha are left to conjugate gradients.
-        leading = np.flatnonzero((a_matrix**2).sum(axis=1) > 1e-2 * alpha)
-        self.w, _ = lapack.dtbtrs(self.factor, a_matrix[leading][:, free.ravel()].T, uplo="L", overwrite_b=True)
-        self.capacitance = np.eye(leading.size) + self.w.T @ self.w
-        self.cholesky = np.linalg.cholesky(self.capacitance)
+            raise np.linalg.LinAlgError(f"the roughness penalty is not positive definite at alpha = {alpha:g}")
+        self.half, _ = lapack.dtbtrs(self.factor, a.columns[self.cells, :leading], uplo="L")
+        self.capacitance = np.eye(leading) + self.half.T @ self.half
+        self.cholesky, _ = lapack.dpotrf(self.capacitance, lower=1)
 
-    def multiply(self, x: Floats) -> Floats:
-        """The exact matrix times x."""
-        from scipy.linalg.blas import dsbmv
+    def leading(self, y: Floats) -> Floats:
+        """The solution with the leading rows alone."""
+        from scipy.linalg import lapack
 
-        f = np.zeros((1, *self.free.shape))
-        f[0, self.free] = x
-        smooth = dsbmv(self.bands.shape[0] - 1, 1.0, self.bands, x, lower=1)
-        return np.asarray(smooth) + self.a.adjoint(self.a.apply(f))[0, self.free]
+        residual, _ = lapack.dpotrs(self.cholesky, y[: len(self.cholesky)], lower=1)
+        x, _ = lapack.dtbtrs(self.factor, self.half @ residual, uplo="L", trans="T")
+        return np.asarray(x)
 
-    def precondition(self, r: Floats) -> Floats:
-        """The inverse of the matrix, the weak part of A left out, times r."""
-        from scipy.linalg import cho_solve, lapack
-
-        half, _ = lapack.dtbtrs(self.factor, r[:, None], uplo="L")
-        half -= self.w @ cho_solve((self.cholesky, True), self.w.T @ half)
-        x, _ = lapack.dtbtrs(self.factor, half, uplo="L", trans="T")
-        return np.asarray(x[:, 0])
-
-    def solve(self, b: Floats, rtol: float = 1e-12, max_steps: int = 50) -> Floats:
-        """Preconditioned conjugate gradients."""
-        x = self.precondition(b)
-        r = b - self.multiply(x)
-        z = self.precondition(r)
-        p, rho = z, r @ z
+    def exact(self, y: Floats, rtol: float = 1e-12, max_steps: int = 50) -> Floats:
+        """The solution with all rows, by conjugate gradients preconditioned with the leading ones."""
+        x = self.leading(y)
+        r = self._adjoint(y - self._apply(x)) - self._smooth(x)
+        enough = rtol * np.linalg.norm(self._adjoint(y))
+        p: Floats = np.zeros_like(x)
+        rho = 1.0
         for _ in range(max_steps):
-            if np.linalg.norm(r) <= rtol * np.linalg.norm(b):
+            if np.linalg.norm(r) <= enough:
                 break
-            q = self.multiply(p)
+            z = self._precondition(r)
+            rho, previous = float(r @ z), rho
+            p = z + rho / previous * p
+            q = self._smooth(p) + self._adjoint(self._apply(p))
             step = rho / (p @ q)
             x, r = x + step * p, r - step * q
-            z = self.precondition(r)
-            rho, previous = r @ z, rho
-            p = z + rho / previous * p
         return x
 
+    def _apply(self, x: Floats) -> Floats:
+        return self.a.apply(self.place(x)[None])[0]
+
+    def _adjoint(self, y: Floats) -> Floats:
+        return self.a.adjoint(y[None]).ravel()[self.cells]
+
+    def _smooth(self, x: Floats) -> Floats:
+        from scipy.linalg.blas import dsbmv
+
+        return np.asarray(dsbmv(self.bands.shape[0] - 1, 1.0, self.bands, x, lower=1))
+
+    def _precondition(self, r: Floats) -> Floats:
+        from scipy.linalg import lapack
+
+        half, _ = lapack.dtbtrs(self.factor, r, uplo="L")
+        weak, _ = lapack.dpotrs(self.cholesky, self.half.T @ half, lower=1)
+        x, _ = lapack.dtbtrs(self.factor, half - self.half @ weak, uplo="L", trans="T")
+        return np.asarray(x)
+
+    def place(self, x: Floats) -> Floats:
+        """The cells on the grid, (D1, D2)."""
+        f = np.zeros(self.free.shape)
+        f.ravel()[self.cells] = x
+        return f
+
     def dof(self) -> float:
-        """Trace of the influence matrix, but for the components far below alpha (some percent at large alpha)."""
+        """Trace of the influence matrix, but for components far below alpha."""
         return float(len(self.capacitance) - np.trace(np.linalg.inv(self.capacitance)))
 
 
 class Case:
-    """One case at one alpha: gradient and objective of the quadratic, and its minimum over a set of free cells."""
+    """One case at one alpha: gradient and objective of the quadratic, and its minimum over a set of free cells.
 
-    def __init__(self, a: Compression, a_matrix: Floats, y: Floats, alpha: float) -> None:
-        self.a, self.a_matrix, self.y, self.alpha = a, a_matrix, y, alpha
-        self.b = a.adjoint(y[None])[0]
-        self.scale = float(np.abs(self.b).max()) or 1.0
+    With ``exact`` off, the rows of A beyond the leading ones are left out of everything.
+    """
+
+    def __init__(self, a: Compression, y: Floats, alpha: float, order: int) -> None:
+        self.a, self.y, self.alpha, self.order = a, y, alpha, order
+        self.leading = int((a.scale**2 > LEADING * alpha).sum())
+        self.scale = float(np.abs(a.adjoint(y[None])).max()) or 1.0
+        self.system: FreeSystem | None = None
+        self.rounds, self.exact = 0, True
 
     def gradient(self, f: Floats) -> Floats:
         """Gradient of the objective, (D1, D2)."""
         # The residual is taken first: it is small, and so is its rounding.
-        return self.a.adjoint(self.a.apply(f[None]) - self.y)[0] + self.alpha * roughness.apply(f[None])[0]
+        residual = self.a.apply(f[None]) - self.y
+        if not self.exact:
+            residual[:, self.leading :] = 0.0
+        return self.a.adjoint(residual)[0] + self.alpha * roughness.apply(f[None], self.order)[0]
 
     def objective(self, f: Floats) -> float:
         """Twice the objective."""
         misfit = ((self.a.apply(f[None]) - self.y) ** 2).sum()
-        return float(misfit + self.alpha * (f * roughness.apply(f[None])[0]).sum())
+        return float(misfit + self.alpha * (f * roughness.apply(f[None], self.order)[0]).sum())
 
     def minimum(self, free: NDArray[np.bool_]) -> Floats:
         """The minimiser with the other cells held at 0, whatever its signs."""
-        x = np.zeros(free.shape)
-        # LAPACK writes beyond empty arrays.
-        self.system = FreeSystem(self.a, self.a_matrix, self.alpha, free) if free.any() else None
-        if self.system is not None:
-            x[free] = self.system.solve(self.b[free])
-        return x
+        if not free.any():  # LAPACK writes beyond empty arrays.
+            self.system = None
+            return np.zeros(free.shape)
+        if self.system is None or (self.system.free != free).any():
+            self.system = FreeSystem(self.a, self.leading, self.alpha, self.order, free)
+        return self.system.place((self.system.exact if self.exact else self.system.leading)(self.y))
 
-    def exchange(self, f: Floats, max_rounds: int) -> tuple[Floats, bool]:
-        """Exchange all wrong signs at once, while their number falls."""
-        free = f > 0
+    def exchange(self, free: NDArray[np.bool_], max_rounds: int) -> tuple[Floats, NDArray[np.bool_], bool]:
+        """Exchange all wrong signs at once, while their number falls: f, the cells to free next, converged."""
         fewest, patience = free.size + 1, PATIENCE
+        f = np.zeros(free.shape)
         for _ in range(max_rounds):
             self.rounds += 1
-            x = self.minimum(free)
-            f = np.maximum(x, 0.0)
+            x = f = self.minimum(free)
             wrong = np.where(free, x < -SIGN_TOLERANCE * x.max(), self.gradient(x) < -KKT_TOLERANCE * self.scale)
             count = int(wrong.sum())
             if count == 0:
-                return f, True
+                return np.maximum(x, 0.0), free, True
+            free = free ^ wrong
             fewest, patience = (count, PATIENCE) if count < fewest else (fewest, patience - 1)
             if patience < 0:
                 break
-            free = free ^ wrong
-        return f, False
+        return f, free, False
 
     def descend(self, f: Floats, max_rounds: int) -> tuple[Floats, bool]:
         """Projected Newton steps: slower, but the objective falls at each, so that no set of free cells comes again."""
@@ -179,27 +215,53 @@ class Case:
         """Largest violation of the optimality conditions relative to ``max |A^T y|``."""
         return float(np.abs(np.where(f > 0, gradient, np.minimum(gradient, 0.0))).max() / self.scale)
 
-    def solve(self, guess: Floats, max_rounds: int) -> tuple[Floats, float, float, int, bool]:
-        """f, KKT residual, degrees of freedom, rounds, converged."""
-        self.rounds = 0
-        f, converged = self.exchange(guess, max_rounds)
-        if not converged:
-            f, converged = self.descend(f, max_rounds - self.rounds)
-        dof = 0.0 if self.system is None else self.system.dof()
-        return f, self.kkt(f, self.gradient(f)), dof, self.rounds, converged
+    def solve(self, free: NDArray[np.bool_], loose: bool, max_rounds: int) -> tuple[Floats, NDArray[np.bool_], bool]:
+        """f, the cells to free next, converged."""
+        self.exact = False
+        f, free, converged = self.exchange(free, max_rounds)
+        if not loose:
+            self.exact = True
+            f, free, converged = self.exchange(free, max_rounds - self.rounds)
+            if not converged:
+                f, converged = self.descend(np.maximum(f, 0.0), max_rounds - self.rounds)
+                free = f > 0
+        return f, free, converged
+
+    def dof(self) -> float:
+        """Degrees of freedom of the last minimum."""
+        return 0.0 if self.system is None else self.system.dof()
 
 
-def solve(a: Compression, y: Floats, alpha: float, warm: Floats | None = None, max_rounds: int = 300) -> Solution:
-    """Solve N cases at one alpha; parameters and result as in :func:`dexsy_bench.numerics.dual_newton.solve`.
+def solve(
+    a: Compression,
+    y: Floats,
+    alpha: float | Floats,
+    warm: Any = None,
+    *,
+    order: int,
+    loose: bool = False,
+    dof: bool = False,
+    max_rounds: int = 300,
+) -> Solution:
+    """Solve N cases; parameters and result as in :func:`dexsy_bench.numerics.dual_newton.solve`.
 
-    ``warm`` holds solutions f (N, D1, D2) at a neighbouring alpha, whose supports are the first guess. Without it
-    the support of the order-0 solution at the same alpha serves.
+    ``warm``, (N, D1, D2) of bool, are cells to free first. A path of loose solutions is
+    better walked from small alphas to large ones: cells are freed faster than held.
     """
-    a_matrix = a.matrix()
+    from scipy.ndimage import binary_dilation
+
+    alpha = np.broadcast_to(np.asarray(alpha, dtype=np.float64), len(y))
+    if loose and warm is not None:
+        max_rounds = LOOSE_ROUNDS
     if warm is None:
-        warm = dual_newton.solve(a, y, alpha).f
-    results = [Case(a, a_matrix, y[n], alpha).solve(warm[n], max_rounds) for n in range(len(y))]
-    f, kkt, dof, rounds, converged = (np.array(column) for column in zip(*results, strict=True))
+        start = dual_newton.solve(a, y, START * alpha, loose=True).f > 0
+        warm = binary_dilation(start, np.ones((1, 3, 3), dtype=bool))
+    cases = [Case(a, y[n], alpha[n], order) for n in range(len(y))]
+    solved = [case.solve(warm[n], loose, max_rounds) for n, case in enumerate(cases)]
+    f, free, converged = (np.stack(column) for column in zip(*solved, strict=True))
     misfit = ((a.apply(f) - y) ** 2).sum(axis=1)
-    penalty = (f * roughness.apply(f)).sum(axis=(1, 2))
-    return Solution(f, misfit, penalty, dof, kkt, rounds, converged, f)
+    penalty = (f * roughness.apply(f, order)).sum(axis=(1, 2))
+    rounds = np.array([case.rounds for case in cases])
+    return Solution(
+        f, misfit, penalty, rounds, converged, free, np.array([case.dof() for case in cases]) if dof else None
+    )

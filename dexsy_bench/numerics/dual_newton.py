@@ -9,14 +9,21 @@ Its solution is ``f = max(0, A^T c)`` where c, of the length of y, minimises the
 phi is piecewise quadratic, so Newton with a line search ends after finitely many steps (Butler, Reeds, Dawson, SIAM
 J. Numer. Anal. 18, 381, 1981; Venkataramanan et al. 2002). Its gradient is a certificate: the duality gap of f is
 exactly ``1/2 ||grad phi||^2``.
+
+The Hessian is ``alpha + A diag(f > 0) A^T``. Rows of A whose square is far below alpha hardly change it: they are left
+out, which makes it small and the steps quasi-Newton. The gradient has all rows, so that the solution is the same.
+
+Arrays may be of any library that array_api_compat knows (NumPy, PyTorch on any device); A goes along by
+:meth:`~dexsy_bench.numerics.compression.Compression.to`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from math import prod
+from typing import Any, NamedTuple
 
-import numpy as np
+from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
 from dexsy_bench.numerics.compression import Compression
@@ -25,43 +32,53 @@ from dexsy_bench.problem import Floats
 GAP_TOLERANCE = 1e-13
 """Relative duality gap at which a case counts as solved."""
 
-STEP = 10.0
-"""Ratio of neighbouring alphas on the way down to one without a guess."""
+LOOSE_GAP = 1e-4
+"""The same along a path, for the choice of alpha."""
 
-TOP = 1e-9
-"""From this multiple of the largest squared singular value on, a start from scratch is good enough."""
+LEADING = 0.03
+"""Rows of A with a squared norm below this multiple of alpha are left out of the Hessian."""
+
+ARMIJO = 1e-4
+"""Share of the decrease promised by the gradient that a step has to bring."""
 
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """Solutions of N cases at one alpha.
+    """Solutions of N cases.
 
     Attributes
     ----------
     f : (N, D1, D2)
     misfit, penalty : (N,)
         ``||A f - y||^2`` and ``||L f||^2``; the objective is half of misfit + alpha * penalty.
-    dof : (N,)
-        Degrees of freedom: trace of the influence matrix on the support of f.
-    kkt : (N,)
-        Residual of the optimality conditions relative to ``max |A^T y|``.
     iterations, converged : (N,)
     warm : array
         What the solver can start from at a neighbouring alpha.
+    dof : (N,) or None
+        Degrees of freedom, if asked for: trace of the influence matrix on the support of f, but for components far
+        below alpha.
     """
 
     f: Floats
     misfit: Floats
     penalty: Floats
-    dof: Floats
-    kkt: Floats
-    iterations: NDArray[np.int64]
-    converged: NDArray[np.bool_]
-    warm: Floats
+    iterations: NDArray[Any]
+    converged: NDArray[Any]
+    warm: Any
+    dof: Floats | None = None
 
 
-def solve(a: Compression, y: Floats, alpha: float, warm: Floats | None = None, max_iterations: int = 300) -> Solution:
-    """Solve N cases at one alpha.
+def solve(
+    a: Compression,
+    y: Floats,
+    alpha: float | Floats,
+    warm: Floats | None = None,
+    *,
+    loose: bool = False,
+    dof: bool = False,
+    max_iterations: int = 300,
+) -> Solution:
+    """Solve N cases, each at an alpha of its own.
 
     Parameters
     ----------
@@ -69,77 +86,105 @@ def solve(a: Compression, y: Floats, alpha: float, warm: Floats | None = None, m
         The operator A.
     y : (N, M)
         Compressed data.
-    alpha : float
+    alpha : float or (N,)
         Weight of the penalty, positive.
     warm : (N, M), optional
-        c of a neighbouring problem; without it the solver comes down to a small alpha a decade at a time.
+        ``alpha * c`` of a neighbouring problem: the residual ``y - A f``, which changes less with alpha than c does.
+    loose : bool
+        Solve to :data:`LOOSE_GAP` only, which is enough to choose alpha by.
+    dof : bool
+        Count the degrees of freedom.
     """
-    n = len(y)
-    c = _start(a, y, alpha) if warm is None else warm.copy()
-    f = np.maximum(a.adjoint(c), 0.0)
-    gradient = a.apply(f) + alpha * c - y
-    dof = np.full(n, np.inf)  # unless it converges
-    iterations = np.zeros(n, dtype=np.int64)
-    converged = np.zeros(n, dtype=bool)
-    todo = np.arange(n)
-    for _ in range(max_iterations + 1):
-        hessian = a.gram((f[todo] > 0).astype(np.float64))
-        diagonal = np.arange(a.size)
-        hessian[:, diagonal, diagonal] += alpha
-        solved = _gap(gradient[todo]) <= GAP_TOLERANCE * _objective(a, f[todo], y[todo], alpha)
-        if solved.any():
-            done = todo[solved]
-            converged[done] = True
-            dof[done] = a.size - alpha * np.trace(np.linalg.inv(hessian[solved]), axis1=1, axis2=2)
-            todo, hessian = todo[~solved], hessian[~solved]
-        if todo.size == 0:
+    xp = array_namespace(y)
+    weight: Floats = xp.zeros_like(y[:, :1]) + (xp.reshape(alpha, (-1, 1)) if hasattr(alpha, "shape") else alpha)
+    leading = _leading(a, xp.min(weight))
+    # Without constraint the first of these were the solution.
+    start = y / (weight + a.scale**2) if warm is None else warm / weight
+    best = x = _point(a, y, start)
+    iterations = xp.zeros(len(y), dtype=xp.int64, device=device(y))
+    converged = iterations > 0
+    todo, y_left, weight_left = xp.arange(len(y), device=device(y)), y, weight
+    for iteration in range(max_iterations + 1):
+        gradient = x.residual + weight_left * x.c
+        objective = 0.5 * _square(x.residual) + 0.5 * weight_left[:, 0] * x.square
+        solved = 0.5 * _square(gradient) <= (LOOSE_GAP if loose else GAP_TOLERANCE) * objective
+        if iteration == max_iterations or xp.any(solved):
+            iterations[todo], converged[todo] = iteration, solved
+            for whole, part in zip(best, x, strict=True):
+                whole[todo] = part
+            x = Point(*(part[~solved] for part in x))
+            todo, gradient, y_left, weight_left = (part[~solved] for part in (todo, gradient, y_left, weight_left))
+        if len(todo) == 0 or iteration == max_iterations:
             break
-        step = -np.linalg.solve(hessian, gradient[todo][:, :, None])[:, :, 0]
-        c[todo], f[todo], gradient[todo] = _line_search(a, y[todo], alpha, c[todo], f[todo], gradient[todo], step)
-        iterations[todo] += 1
-    misfit = ((a.apply(f) - y) ** 2).sum(axis=1)
-    scale = np.abs(a.adjoint(y)).max(axis=(1, 2))
-    kkt = np.abs(a.adjoint(gradient)).max(axis=(1, 2)) / np.where(scale > 0, scale, 1.0)
-    return Solution(f, misfit, (f**2).sum(axis=(1, 2)), dof, kkt, iterations, converged, c)
+        hessian = _hessian(a, x.f, weight_left, leading)
+        step = -gradient / (weight_left + a.scale**2)
+        step[:, :leading] = -xp.linalg.solve(hessian, gradient[:, :leading, None])[:, :, 0]
+        x = _line_search(a, y_left, weight_left, x, step, gradient)
+    count = _degrees_of_freedom(a, best.f, weight) if dof else None
+    return Solution(best.f, _square(best.residual), best.square, iterations, converged, weight * best.c, count)
 
 
-def _start(a: Compression, y: Floats, alpha: float) -> Floats:
-    top = TOP * a.scale.max() ** 2
-    if alpha >= top:
-        return y / (alpha + a.scale.max() ** 2)
-    return solve(a, y, min(STEP * alpha, top)).warm
+def _degrees_of_freedom(a: Compression, f: Floats, alpha: Floats) -> Floats:
+    xp = array_namespace(f)
+    leading = _leading(a, xp.min(alpha))
+    hessian = _hessian(a, f, alpha, leading)
+    return leading - alpha[:, 0] * xp.linalg.trace(xp.linalg.inv(hessian))
 
 
-def _gap(gradient: Floats) -> Floats:
-    return 0.5 * (gradient**2).sum(axis=1)
+def _hessian(a: Compression, f: Floats, alpha: Floats, leading: int) -> Floats:
+    xp = array_namespace(f)
+    hessian = a.gram(xp.astype(f > 0, xp.float64), leading)
+    diagonal = xp.arange(leading)
+    hessian[:, diagonal, diagonal] += alpha
+    return hessian
 
 
-def _objective(a: Compression, f: Floats, y: Floats, alpha: float) -> Floats:
-    return 0.5 * ((a.apply(f) - y) ** 2).sum(axis=1) + 0.5 * alpha * (f**2).sum(axis=(1, 2))
+class Point(NamedTuple):
+    """Where N cases are: c, its f and their squared norms, and ``A f - y``."""
+
+    c: Floats
+    f: Floats
+    square: Floats
+    residual: Floats
 
 
-def _line_search(
-    a: Compression, y: Floats, alpha: float, c: Floats, f: Floats, gradient: Floats, step: NDArray[Any]
-) -> tuple[Floats, Floats, Floats]:
+def _point(a: Compression, y: Floats, c: Floats) -> Point:
+    xp = array_namespace(c)
+    f = xp.clip(a.adjoint(c), 0.0, None)
+    return Point(c, f, _square(f), a.apply(f) - y)
+
+
+def _line_search(a: Compression, y: Floats, alpha: Floats, x: Point, step: Floats, gradient: Floats) -> Point:
     """Halve the steps of those cases whose phi does not decrease enough (Armijo)."""
+    xp = array_namespace(y)
 
-    def phi(f: Floats, c: Floats, rows: NDArray[np.intp]) -> Floats:
-        return 0.5 * (f**2).sum(axis=(1, 2)) + (c * (0.5 * alpha * c - y[rows])).sum(axis=1)
+    def phi(x: Point, rows: Any) -> Floats:
+        return 0.5 * x.square + xp.sum(x.c * (0.5 * alpha[rows] * x.c - y[rows]), axis=1)
 
-    everyone = np.arange(len(y))
-    slope = (gradient * step).sum(axis=1)
-    start = phi(f, c, everyone)
-    new_c, new_f = c.copy(), f.copy()
-    length, trying = 1.0, everyone
+    everyone = slice(None)
+    before, slope = phi(x, everyone), xp.sum(gradient * step, axis=1)
+    new = trial = _point(a, y, x.c + step)
+    trying, length = xp.arange(len(y), device=device(y)), 1.0
     for _ in range(30):
-        trial = c[trying] + length * step[trying]
-        trial_f = np.maximum(a.adjoint(trial), 0.0)
-        value = phi(trial_f, trial, trying)
         # Near the solution phi is flat to rounding; the full Newton step is right there.
-        enough = value <= start[trying] + 1e-4 * length * slope[trying] + 1e-14 * np.abs(start[trying])
-        new_c[trying[enough]], new_f[trying[enough]] = trial[enough], trial_f[enough]
-        trying = trying[~enough]
-        if trying.size == 0:
+        most = before[trying] + ARMIJO * length * slope[trying] + 1e-14 * xp.abs(before[trying])
+        trying = trying[phi(trial, trying) > most]
+        if len(trying) == 0:
             break
         length *= 0.5
-    return new_c, new_f, a.apply(new_f) + alpha * new_c - y
+        trial = _point(a, y[trying], x.c[trying] + length * step[trying])
+        for whole, part in zip(new, trial, strict=True):
+            whole[trying] = part
+    return new
+
+
+def _leading(a: Compression, alpha: float | Floats) -> int:
+    """Number of rows of A that are not far below alpha."""
+    return int((a.scale**2 > LEADING * alpha).sum())
+
+
+def _square(x: Floats) -> Floats:
+    """Squared norms of N vectors or matrices."""
+    xp = array_namespace(x)
+    flat = xp.reshape(x, (x.shape[0], prod(x.shape[1:])))
+    return xp.linalg.vecdot(flat, flat)

@@ -56,8 +56,11 @@ def test_agrees_with_scipy_at_full_size(snr):
     y, outside = compression.project(cases.noisy[:, 0])
     for n in range(2):
         _, residual = scipy.optimize.nnls(compression.matrix(), y[n])
-        np.testing.assert_allclose(estimate.diagnostics["objective"][n], 0.5 * (residual**2 + outside[n]), rtol=1e-8)
-    assert (estimate.diagnostics["iterations"] >= (estimate.distributions > 0).sum(axis=(1, 2, 3))).all()
+        reference = 0.5 * (residual**2 + outside[n])
+        # A violation of the optimality conditions can cost as much as itself times the mass of f, which is 1.
+        slack = 1e-12 * np.abs(compression.adjoint(y)[n]).max()
+        np.testing.assert_allclose(estimate.diagnostics["objective"][n], reference, rtol=1e-8, atol=2 * slack)
+    assert (estimate.diagnostics["kkt"] <= 1e-12).all()
 
 
 def test_a_noiseless_signal_converges():

@@ -104,6 +104,19 @@ def test_discrepancy_has_a_noise_level_for_each_case():
     np.testing.assert_array_equal(rules.discrepancy(residual, np.sqrt([0.15, 0.25, 0.35]), 10), [0, 1, 2])
 
 
+def test_brd_stops_at_the_heel_of_the_s_curve():
+    """Flat, then rising with slope 0.05, 0.5, 1, and flat again: the heel is before the first slope above 0.1."""
+    alphas = 10.0 ** np.arange(7)
+    log_chi = np.array([0, 0, 0.05, 0.55, 1.55, 1.56, 1.56])
+    assert rules.brd(10.0 ** (2 * log_chi)[:, None], alphas) == [2]
+
+
+def test_brd_without_a_heel_lies_at_the_edge():
+    alphas = 10.0 ** np.arange(5)
+    steep, flat = alphas**2, np.ones(5)
+    np.testing.assert_array_equal(rules.brd(np.stack([steep, flat], axis=1), alphas), [0, 4])
+
+
 # The F test ----------------------------------------------------------------------------------
 
 

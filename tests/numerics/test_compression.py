@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from references import SEEDS, kernel, noisy_signals, seeded, small_problem
 
 from dexsy_bench.numerics.compression import Compression, noise_sd
+from dexsy_bench.problem import Acquisition, Grid, Problem
 from dexsy_bench.registry import Registry
 
 problems = st.builds(
@@ -37,6 +38,59 @@ def test_operators_agree_with_the_matrix(problem, seed):
     weights = rng.random((2, *a.shape))
     dense = np.stack([matrix * w.ravel() @ matrix.T for w in weights])
     np.testing.assert_allclose(a.gram(weights), dense, atol=1e-11 * scale**2)
+
+
+@seeded(60)
+@given(problems, SEEDS)
+def test_rows_are_orthogonal_and_descend(problem, seed):
+    a = Compression(problem)
+    gram = a.matrix() @ a.matrix().T
+    np.testing.assert_allclose(gram, np.diag(a.scale**2), atol=1e-9 * a.scale[0] ** 2)
+    assert (np.diff(a.scale) <= 0).all()
+    few = 1 + seed % a.size
+    weights = np.random.default_rng(seed).random((2, *a.shape))
+    np.testing.assert_allclose(a.gram(weights, few), a.gram(weights)[:, :few, :few], atol=1e-12 * a.scale[0] ** 2)
+
+
+def square_problem(n, m, sampled, seed):
+    """The same grid of n and the same m values of b on both axes."""
+    mask = np.random.default_rng(seed).random((1, m, m)) < sampled
+    mask[:, 0, 0] = True
+    b, d = np.linspace(0, 10, m), np.geomspace(0.01, 10, n)
+    return Problem(Grid(d, d), Acquisition(b, b, mask=None if sampled == 1 else mask))
+
+
+squares = st.builds(square_problem, st.integers(2, 9), st.integers(3, 12), st.sampled_from([1.0, 0.6]), SEEDS)
+
+
+@seeded(60)
+@given(squares, SEEDS)
+def test_symmetric_operators_agree_with_the_matrix(problem, seed):
+    """On symmetric f, which is all that they are for."""
+    a, rng = Compression(problem, symmetric=True), np.random.default_rng(seed)
+    f, weights = (x + x.transpose(0, 2, 1) for x in rng.random((2, 2, *a.shape)))
+    matrix, scale = a.matrix(), a.scale[0]
+    y = rng.standard_normal((2, a.size))
+    np.testing.assert_allclose(a.apply(f), f.reshape(2, -1) @ matrix.T, atol=1e-10 * scale)
+    np.testing.assert_allclose(a.adjoint(y).reshape(2, -1), y @ matrix, atol=1e-10 * scale)
+    dense = np.stack([matrix * w.ravel() @ matrix.T for w in weights])
+    np.testing.assert_allclose(a.gram(weights), dense, atol=1e-10 * scale**2)
+    np.testing.assert_allclose(matrix @ matrix.T, np.diag(a.scale**2), atol=1e-9 * scale**2)
+
+
+@seeded(60)
+@given(squares, SEEDS)
+def test_symmetric_misfit_is_that_of_the_full_problem(problem, seed):
+    """The antisymmetric part of the signal is what no f explains."""
+    rng = np.random.default_rng(seed)
+    signals = noisy_signals(problem, 2, seed=seed)
+    f = rng.random((2, *problem.grid.shape))
+    f = (f + f.transpose(0, 2, 1)) / f[0].size
+    a = Compression(problem, symmetric=True)
+    y, outside = a.project(signals)
+    measured = signals.reshape(2, -1) if problem.mask() is None else signals[:, problem.mask()]
+    full = ((f.reshape(2, -1) @ kernel(problem).T - measured) ** 2).sum(axis=1)
+    np.testing.assert_allclose(((a.apply(f) - y) ** 2).sum(axis=1) + outside, full, rtol=1e-5)
 
 
 @seeded(60)
