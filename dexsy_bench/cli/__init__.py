@@ -6,7 +6,22 @@ import sys
 
 import typer
 
-from dexsy_bench.cli import check, choosing, compare, doctor, generate, invert, new_method, plot, run, score, table, train, tune
+from dexsy_bench.cli import (
+    check,
+    choosing,
+    compare,
+    doctor,
+    generate,
+    invert,
+    limits,
+    new_method,
+    plot,
+    run,
+    score,
+    table,
+    train,
+    tune,
+)
 from dexsy_bench.cli import list as list_
 from dexsy_bench.errors import UserError
 
@@ -34,6 +49,7 @@ app.command("check", rich_help_panel=METHOD)(check.check)
 app.command("tune", rich_help_panel=METHOD)(tune.tune)
 app.command("train", rich_help_panel=METHOD)(train.train)
 app.command("invert", rich_help_panel=DATA)(invert.invert)
+app.command("limits", rich_help_panel=DATA)(limits.limits)
 app.command("generate", rich_help_panel=DATA)(generate.generate)
 app.command("score", rich_help_panel=DATA)(score.score)
 

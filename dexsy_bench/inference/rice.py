@@ -5,8 +5,8 @@ A magnitude m of a signal s in complex Gaussian noise of SD sigma a channel foll
     p(m | s) = m / sigma^2  exp(-(m^2 + s^2) / (2 sigma^2))  I0(m s / sigma^2) .
 
 The benchmark, like most experimenters, divides all magnitudes by the first, m_0 = S(0,0). Of the n values x = m / m_0
-that leaves, the first is 1; given m_0 the others have the density ``m_0^(n-1) prod p(m_0 x_i | s_i)``, where the power of
-m_0 is the Jacobian of the division. Since m_0 is not kept, it is one more unknown, the amplitude.
+that leaves, the first is 1; given m_0 the others have the density ``m_0^(n-1) prod p(m_0 x_i | s_i)``, where the power
+of m_0 is the Jacobian of the division. Since m_0 is not kept, it is one more unknown, the amplitude.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def log_likelihood(x: Array, s: Array, amplitude: Array, sigma: float) -> Array:
 
 
 def score(m: Floats, s: Floats, sigma: float) -> tuple[Floats, Floats]:
-    """Derivatives of ``log p(x | s, a)`` for x = m / a, with respect to s and to log a; elementwise, s of either sign."""
+    """Derivatives of ``log p(x | s, a)``, x = m / a, by s and by log a; elementwise, s of either sign."""
     from scipy.special import i0e, i1e
 
     z = m * s / sigma**2
