@@ -15,6 +15,7 @@ import dexsy_bench
 from dexsy_bench.learning.method import LearnedMethod
 from dexsy_bench.machine import installed_version
 from dexsy_bench.method import Wrapper
+from dexsy_bench.numerics.peers import Peer
 from dexsy_bench.registry import Registry, Selection, digest_of_files
 from dexsy_bench.scenario import CaseSource
 from dexsy_bench.tuning import resolve
@@ -177,6 +178,8 @@ def _content(selection: Selection, tuned: Iterable[tuple[str, Any]], registry: R
     method = registry.method(selection.name)
     if issubclass(method, LearnedMethod):
         content["learned"] = [method.digest(options), learning_digest()]
+    if issubclass(method, Peer):
+        content["peer"] = installed_version(method.project)
     if issubclass(method, Wrapper):
         content["wrapped"] = _content(registry.select(options.method), (), registry)
     return content
