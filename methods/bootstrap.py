@@ -21,6 +21,7 @@ class Bootstrap(Wrapper):
     """
 
     name = "bootstrap"
+    variants = ("method=tikhonov[order=0]",)
 
     @dataclass(frozen=True)
     class Options:

@@ -94,6 +94,6 @@ def test_options_that_make_no_sense(given):
         REGISTRY.method("fista").Options(**given)
 
 
-def test_alpha_has_to_be_tuned_or_given():
+def test_a_tuned_alpha_has_to_be_found_first():
     with pytest.raises(Unsupported, match="tune fista"):
-        invert(small_problem(), noisy_signals(small_problem()))
+        invert(small_problem(), noisy_signals(small_problem()), alpha="tuned")
