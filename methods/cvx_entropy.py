@@ -1,5 +1,6 @@
 """Maximum-entropy inversion through cvxpy."""
 
+from dexsy_bench.numerics import penalties
 from dexsy_bench.numerics.convex import ConvexFit
 
 
@@ -11,15 +12,10 @@ class CvxEntropy(ConvexFit):
     """
 
     name = "cvx_entropy"
+    penalty = staticmethod(penalties.entropy)
 
     def variable(self, shape):
         import cvxpy as cp
 
         x = cp.Variable(shape)  # f / m; the entropy keeps it positive
         return x, x / x.size
-
-    def penalty(self, f):
-        import cvxpy as cp
-
-        x = f * f.size
-        return 1.0 - cp.sum(cp.entr(x) + x) / f.size

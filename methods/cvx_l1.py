@@ -1,5 +1,6 @@
 """L1-regularised inversion through cvxpy."""
 
+from dexsy_bench.numerics import penalties
 from dexsy_bench.numerics.convex import ConvexFit
 
 
@@ -12,8 +13,4 @@ class CvxL1(ConvexFit):
     """
 
     name = "cvx_l1"
-
-    def penalty(self, f):
-        import cvxpy as cp
-
-        return cp.sum(f)
+    penalty = staticmethod(penalties.l1)

@@ -1,13 +1,17 @@
-"""The convex programs: cvx_l1, cvx_tv, cvx_entropy, and any other penalty."""
+"""The convex programs: cvx_l1, cvx_tv, cvx_entropy, cvx with any of its penalties, and one of your own."""
+
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
-from references import kernel, noisy_signals, small_problem
+from references import differences, kernel, noisy_signals, small_problem
 from scipy.optimize import minimize_scalar
 
+from dexsy_bench.contract import check
 from dexsy_bench.method import Inverter, Unsupported
-from dexsy_bench.numerics import convex
-from dexsy_bench.registry import Registry
+from dexsy_bench.numerics import convex, penalties
+from dexsy_bench.registry import Registry, UnknownName
 
 REGISTRY = Registry()
 WEIGHT = 0.01
@@ -29,6 +33,14 @@ def entropy(f):
 
 
 PENALTIES = {"cvx_l1": l1, "cvx_tv": tv, "cvx_entropy": entropy}
+NAMED = {
+    "l1": l1,
+    "tv": tv,
+    "entropy": entropy,
+    "ridge": lambda f: 0.5 * (f**2).sum(),
+    "roughness": lambda f: 0.5 * ((differences(f.shape, 2) @ f.ravel()) ** 2).sum(),
+    "rows": lambda f: np.sqrt((f**2).sum(axis=1)).sum(),
+}
 methods = pytest.mark.parametrize("name", PENALTIES)
 sampling = pytest.mark.parametrize("sampled", [1.0, 0.5], ids=["all", "masked"])
 
@@ -171,3 +183,57 @@ def test_another_solver_finds_the_same():
     problem, signals = data(1.0)
     ours, theirs = (ready(REGISTRY.method("cvx_l1"), problem, solver=s)(signals[:, None]) for s in ("CLARABEL", other))
     np.testing.assert_allclose(ours.diagnostics["objective"], theirs.diagnostics["objective"], rtol=1e-2)
+
+
+def test_every_penalty_is_known_here():
+    assert NAMED.keys() == penalties.PENALTIES.keys()
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_penalty_is_what_its_name_says(name):
+    import cvxpy as cp
+
+    f = np.random.default_rng(0).random((6, 5))
+    variable = cp.Variable(f.shape)
+    variable.value = f
+    expression = penalties.PENALTIES[name](variable)
+    assert expression.is_convex()
+    np.testing.assert_allclose(expression.value, NAMED[name](f), rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_penalty_is_chosen_by_name(name):
+    """The objective that is reported is that of the distribution, with that penalty."""
+    problem, signals = data(1.0)
+    estimate = ready(REGISTRY.method("cvx"), problem, penalty=name)(signals[:2, None])
+    assert estimate.diagnostics["converged"].all()
+    k = kernel(problem)
+    for f, s, reported in zip(estimate.distributions[:, 0], signals, estimate.diagnostics["objective"], strict=False):
+
+        def objective(size, f=f, s=s):
+            return 0.5 * np.sum((size * k @ f.ravel() - s.ravel()) ** 2) + WEIGHT * NAMED[name](size * f)
+
+        least = minimize_scalar(objective, bounds=(0.1, 3), method="bounded").fun
+        np.testing.assert_allclose(reported, least, rtol=2e-3)  # what the compression costs
+
+
+@pytest.mark.parametrize("name", ["l1", "tv", "entropy"])
+def test_rows_of_their_own_are_the_same_programs(name):
+    problem, signals = data(1.0)
+    ours = ready(REGISTRY.method("cvx"), problem, penalty=name)(signals[:2, None]).diagnostics
+    theirs = ready(REGISTRY.method(f"cvx_{name}"), problem)(signals[:2, None]).diagnostics
+    np.testing.assert_allclose(ours["objective"], theirs["objective"], rtol=1e-6)
+
+
+def test_an_unknown_penalty_is_refused():
+    with pytest.raises(UnknownName, match="penalty='nope'"):
+        REGISTRY.make_options("cvx", {"penalty": "nope"})
+
+
+def test_the_example_of_the_documentation_keeps_the_contract(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "methods" / "cvx.md").read_text("utf-8")
+    name, source = re.search(r"`(\w+)\.py`:\n\n```python\n(.*?)```", page, re.DOTALL).groups()
+    file = tmp_path / f"{name}.py"
+    file.write_text(source, "utf-8")
+    results = check(Registry([file]), f"{name}[weight=0.001]")
+    assert [f"{r.name}: {r.detail}" for r in results if not r.ok] == []

@@ -1,0 +1,153 @@
+"""Methods with one penalty and its weight: a number, or chosen from the data along a path.
+
+Whatever solves them, along the path a rough solution is enough to choose by, each is the start of the next, and only
+the one that is chosen is solved to the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dexsy_bench.method import Estimate, Method, normalised
+from dexsy_bench.numerics import alpha as rules
+from dexsy_bench.numerics.compression import Compression, noise_sd
+from dexsy_bench.problem import Floats, Problem
+
+CHUNK = 64
+"""Cases solved at once: the gain of a batch has levelled off, and the memory it takes has not."""
+
+COARSE = 1e-4
+"""Relative duality gap along the path."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """N cases, each at a weight of its own.
+
+    Attributes
+    ----------
+    f : (N, D1, D2)
+    misfit, penalty : (N,)
+        ``||A f - y||^2``, and what the weight multiplies; the objective is ``misfit / 2 + weight * penalty``.
+    dof : (N,)
+        Degrees of freedom.
+    gap : (N,)
+        Duality gap: no f has an objective lower by more than that.
+    iterations, converged : (N,)
+    warm : (N, ...)
+        What the solver can start from at a neighbouring weight; (N, 0) where it makes no use of one.
+    """
+
+    f: Floats
+    misfit: Floats
+    penalty: Floats
+    dof: Floats
+    gap: Floats
+    iterations: NDArray[np.int64]
+    converged: NDArray[np.bool_]
+    warm: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """Which weight of the path each of N cases takes, index (N,); what to start from there; iterations so far, (N,)."""
+
+    index: rules.Indices
+    warm: Floats | None
+    iterations: NDArray[np.int64]
+
+
+class WeightedFit(Method):
+    """Minimises ``1/2 ||K1 f K2^T - S||^2 + weight * penalty(f)``.
+
+    A subclass has a solver, a path of weights, ascending, and the relative duality gap it is solved to.
+    """
+
+    path: ClassVar[Floats]
+    tolerance: ClassVar[float]
+    rtol: ClassVar[float] = 1e-7
+    """Components of the kernel below this share of the largest are left out."""
+
+    @dataclass(frozen=True)
+    class Options:
+        """`weight` of the penalty: a number, a rule of :mod:`dexsy_bench.numerics.alpha`, or ``tuned``."""
+
+        weight: float | Literal["ftest", "gcv", "discrepancy", "tuned"] = "ftest"
+
+        def __post_init__(self) -> None:
+            if isinstance(self.weight, float) and not 0 < self.weight < np.inf:
+                raise ValueError("weight must be positive")
+
+    def supports(self, problem: Problem) -> str | None:
+        """Declines the rule that wants to know the noise where nothing tells it."""
+        blank = np.ones((1, *problem.acquisition.signal_shape[1:]))
+        if self.options.weight == "discrepancy" and np.isnan(noise_sd(problem, blank)).any():
+            return "weight=discrepancy needs more data than the kernel has singular values, to estimate the noise"
+        return None
+
+    def prepare(self, problem: Problem) -> None:
+        """Compress the kernel."""
+        self.problem = problem
+        self.compression = Compression(problem, self.rtol)
+
+    def solve(self, y: Floats, weight: Floats, warm: Floats | None, tolerance: float) -> Fit:
+        """Solve N cases, y (N, M), at their weights (N,), to a gap relative to the objective.
+
+        From `warm` of neighbouring weights, or from nothing.
+        """
+        raise NotImplementedError
+
+    def choose(self, signals: NDArray[Any], y: Floats, outside: Floats) -> Choice:
+        """Weights from the data, each solution along the path the start of the next."""
+        fits: list[Fit] = []
+        for weight in self.path[::-1]:  # from the strongest penalty to the weakest
+            fits.append(self.solve(y, np.full(len(y), weight), fits[-1].warm if fits else None, COARSE))
+        fits.reverse()
+        residual = np.stack([fit.misfit for fit in fits]) + outside
+        index = self.rule(signals, residual, np.stack([fit.dof for fit in fits]))
+        warm = np.stack([fit.warm for fit in fits])[index, np.arange(len(y))]
+        return Choice(index, warm, np.sum([fit.iterations for fit in fits], axis=0))
+
+    def rule(self, signals: NDArray[Any], residual: Floats, dof: Floats) -> rules.Indices:
+        """Index into a path of residuals over all data and degrees of freedom, (A, N), for each case."""
+        n_data = self.compression.n_data
+        if self.options.weight == "ftest":
+            return rules.ftest(residual, dof, n_data)
+        if self.options.weight == "gcv":
+            return rules.gcv(residual, dof, n_data)
+        return rules.discrepancy(residual, noise_sd(self.problem, signals), n_data)
+
+    def invert(self, signals: NDArray[Any]) -> Estimate:
+        """A chunk of cases at a time; see :class:`~dexsy_bench.method.Method`."""
+        parts = [self._invert(signals[start : start + CHUNK]) for start in range(0, len(signals), CHUNK)]
+        return Estimate(
+            np.concatenate([part.distributions for part in parts]),
+            diagnostics={name: np.concatenate([p.diagnostics[name] for p in parts]) for name in parts[0].diagnostics},
+        )
+
+    def _invert(self, signals: NDArray[Any]) -> Estimate:
+        y, outside = self.compression.project(signals)
+        if isinstance(self.options.weight, float):
+            weight, at_edge = np.full(len(y), self.options.weight), np.zeros(len(y), dtype=bool)
+            warm, before = None, np.zeros(len(y), dtype=np.int64)
+        else:
+            choice = self.choose(signals, y, outside)
+            weight, warm, before = self.path[choice.index], choice.warm, choice.iterations
+            at_edge = np.isin(choice.index, (0, len(self.path) - 1))
+        fit = self.solve(y, weight, warm, self.tolerance)
+        objective = 0.5 * (fit.misfit + outside) + weight * fit.penalty
+        return Estimate(
+            normalised(fit.f),
+            diagnostics={
+                "objective": objective,
+                "gap": fit.gap / np.where(objective > 0, objective, 1.0),
+                "iterations": fit.iterations + before,
+                "converged": fit.converged,
+                "alpha": weight,
+                "alpha_at_edge": at_edge,
+            },
+        )
