@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dexsy_bench.cli.table import Levels, Run, Scenarios
+from dexsy_bench.cli.table import Cases, Levels, Run, Scenarios
 from dexsy_bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def plot(
     metric: Annotated[str, typer.Option("--metric", help="What the figures show.")] = "js",
     scenario: Scenarios = None,
     snr: Levels = None,
+    cases: Cases = None,
     method: Annotated[
         list[str] | None,
         typer.Option("--method", "-m", help="Only this method, as in 'tikhonov[order=0]'; may be repeated."),
@@ -94,7 +95,7 @@ def plot(
     own = leaderboard.with_labels(load_rows(run))
     every_row = _joined(run, own, beside or ())
     of = plots.marks(every_row)  # from all rows, so that a selection does not change the colours
-    rows = leaderboard.select(every_row, scenario or (), snr or (), method or ())
+    rows = leaderboard.select(every_row, scenario or (), snr or (), method or (), cases)
     leaderboard.check_metrics(rows, [metric])
     baseline = set(rows["scenario"]) - set(own["scenario"])
     folder = out or run / "figures"
