@@ -93,7 +93,7 @@ class FamilyModel:
     def signals(self, u: Floats) -> Floats:
         """Clean signals (N, T, B1, B2), 1 at S(0,0)."""
         signals = np.asarray(forward(self.distributions(u), self._k1, self._k2))
-        return signals / signals[..., :1, :1]
+        return np.asarray(signals / signals[..., :1, :1])
 
 
 def _logs(interval: tuple[float, float]) -> tuple[float, float]:
