@@ -103,23 +103,18 @@ class Wrapper(Method):
 
     def supports(self, problem: Problem) -> str | None:
         """Whatever the wrapped method says; one that is told more than the signal cannot be wrapped."""
-        told = self.registry.method(self.registry.select(self.options.method).name).told
-        if told:
-            return f"{self.options.method} is told {' and '.join(sorted(told))}, which {self.name} is not"
-        try:
-            self._ready(problem)
-        except Unsupported as reason:
-            return f"{self.options.method}: {reason}"
-        return None
+        selection = self.registry.select(self.options.method)
+        method, options = self.registry.method(selection.name), self.registry.options_of(selection)
+        if method.told:
+            return f"{selection.label} is told {' and '.join(sorted(method.told))}, which {self.name} is not"
+        reason = method(options).supports(problem)
+        return None if reason is None else f"{selection.label}: {reason}"
 
     def prepare(self, problem: Problem) -> None:
         """Make the wrapped method ready, as ``self.wrapped``."""
         super().prepare(problem)
-        self.wrapped = self._ready(problem)
-
-    def _ready(self, problem: Problem) -> Inverter:
         selection = self.registry.select(self.options.method)
-        return Inverter(self.registry.method(selection.name), self.registry.options_of(selection), problem)
+        self.wrapped = Inverter(self.registry.method(selection.name), self.registry.options_of(selection), problem)
 
 
 class InvalidEstimate(UserError):
@@ -201,6 +196,8 @@ class Inverter:
         validate(estimate.distributions, (*batch, *grid))
         if estimate.samples is not None:
             draws = np.shape(estimate.samples)[len(batch) : len(batch) + 1]
+            if draws == (0,):
+                raise InvalidEstimate("samples are empty; where there are none, return None")
             validate(estimate.samples, (*batch, *draws, *grid), "samples")
         for name, values in estimate.diagnostics.items():
             if np.shape(values) != batch[:1]:

@@ -21,7 +21,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError
 
 from dexsy_bench.errors import UserError
-from dexsy_bench.method import Method, Wrapper
+from dexsy_bench.method import TUNED, Method, Wrapper
 from dexsy_bench.scenario import SNR, Scenario, ScenarioError, explain
 from dexsy_bench.sources import shared
 
@@ -277,7 +277,13 @@ class Registry:
             what = f"{first['loc'][0]}={first['input']!r}: " if first["loc"] else ""
             raise UnknownName(f"{name}: {what}{reasons}") from error
         if issubclass(self.method(name), Wrapper):
-            return dataclasses.replace(options, method=self.select(options.method).label)
+            wrapped = self.select(options.method)
+            inner = self.options_of(wrapped)
+            for field in dataclasses.fields(inner):
+                if getattr(inner, field.name) == TUNED:
+                    number = f"{wrapped.name}[{field.name}=0.1]"
+                    raise UnknownName(f"{name}: tuned values belong to a scenario; give a number, as in {number}")
+            return dataclasses.replace(options, method=wrapped.label)
         return options
 
     def options_of(self, selection: Selection) -> Any:

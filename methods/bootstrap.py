@@ -45,17 +45,20 @@ class Bootstrap(Wrapper):
         seen = np.ones(signals.shape[1:], dtype=bool) if mask is None else mask
         observed = spread(self.problem, signals)
         sigma = np.array([noise_sd(sd, s[seen]) for sd, s in zip(observed, predicted, strict=True)])
-        samples = np.stack([self._samples(*each) for each in zip(signals, predicted * seen, sigma, strict=True)])
+        every = [self._again(*each) for each in zip(signals, predicted * seen, sigma, strict=True)]
+        refused = {case: "a repetition was refused: " + why for case, (_, why) in enumerate(every) if why}
         return Estimate(
-            found.distributions[:, 0], samples, {**found.diagnostics, "sigma": sigma}, refused=found.refused
+            found.distributions[:, 0],
+            np.stack([samples for samples, _ in every]),
+            {**found.diagnostics, "sigma": sigma},
+            refused={**refused, **found.refused},
         )
 
-    def _samples(self, signal, predicted, sigma):
-        """(P, D1, D2) for one case."""
+    def _again(self, signal, predicted, sigma):
+        """Samples (P, D1, D2) of one case, and the reason why one of them was refused, if one was."""
         again = replicates(predicted, sigma, self.options.samples, seeds.from_data(signal))
         mask = self.problem.mask()
         if mask is not None:
             again = np.where(mask, again, 0.0)
         found = self.wrapped(again[:, None])
-        kept = [n for n in range(len(again)) if n not in found.refused]
-        return found.distributions[np.resize(kept, len(again)), 0]
+        return found.distributions[:, 0], next(iter(found.refused.values()), "")

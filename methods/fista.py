@@ -49,11 +49,12 @@ class Fista(Method):
             solution = fista.solve(self.compression, y, alpha, LONGEST)
         else:
             solution = fista.solve(self.compression, y, alpha, stop, tolerance=0.0)
+        objective = solution.objective + 0.5 * outside
         return Estimate(
             normalised(solution.f),
             diagnostics={
-                "objective": solution.objective + 0.5 * outside,
-                "gap": solution.gap / np.where(solution.objective > 0, solution.objective, 1.0),
+                "objective": objective,
+                "gap": solution.gap / np.where(objective > 0, objective, 1.0),
                 "kkt": solution.kkt,
                 "iterations": solution.iterations,
                 "converged": solution.converged,

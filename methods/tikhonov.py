@@ -93,7 +93,8 @@ class Tikhonov(Method):
         if self.options.rician:
             sigma = noise_sd(self.problem, signals)
             data, settled = self._expect(signals, data, sigma, choice)
-            choice = self._choose(data)  # from data without a noise floor
+            before, choice = choice.iterations, self._choose(data)  # from data without a noise floor
+            choice.iterations += before
             data, settled = self._expect(signals, data, settled["sigma"], choice)
         y, outside = self.compression.project(data)
         solution = self.solve(y, choice.alpha, choice.warm)
@@ -134,8 +135,10 @@ class Tikhonov(Method):
             index = rules.lcurve(misfit, penalty)
         elif rule == "brd":
             index = rules.brd(misfit, self.path)
-        else:
+        elif rule == "discrepancy":
             index = rules.discrepancy(misfit + outside, noise_sd(self.problem, signals), n_data)
+        else:
+            raise ValueError(f"no rule {rule!r} for alpha")
         # Curvature is not defined at the very ends.
         margin = 1 if rule == "lcurve" else 0
         return Choice(
@@ -146,7 +149,7 @@ class Tikhonov(Method):
         )
 
     def _expect(self, signals, data, sigma, choice):
-        """Magnitudes replaced by their expected part in phase with the fit to them, until neither moves."""
+        """Magnitudes replaced by their expected part in phase with the fit to them, until the data settle."""
         n_data, mask = self.compression.n_data, self.compression.mask
         data, sigma, todo = data.copy(), sigma.copy(), np.arange(len(data))
         moved = np.full(len(data), np.inf)

@@ -1,6 +1,5 @@
 """Non-negative least squares on data repeated by the bootstrap: a mean, and how far noise moves it."""
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy as np
 from dexsy_bench.method import Estimate, Method, normalised
 from dexsy_bench.numerics import lawson_hanson
 from dexsy_bench.numerics.compression import Compression, noise_sd
+from dexsy_bench.seeds import from_data
 
 
 class TsvdMonteCarlo(Method):
@@ -67,12 +67,6 @@ class TsvdMonteCarlo(Method):
     def _solve(self, signal, y, sigma):
         """The fit to the data of one case, and those to its replicates, which start from it."""
         fit = lawson_hanson.solve(self.compression, y[None])
-        noise = sigma * noise_of(signal).standard_normal((self.options.replicates, y.size))
+        noise = sigma * from_data(signal).standard_normal((self.options.replicates, y.size))
         data = self.compression.apply(fit.f) + noise
         return fit, lawson_hanson.solve(self.compression, data, np.repeat(fit.f, len(data), axis=0))
-
-
-def noise_of(signal):
-    """A random generator that depends on the signal alone, whatever is inverted with it."""
-    digest = hashlib.sha256(np.ascontiguousarray(signal).tobytes()).digest()
-    return np.random.Generator(np.random.Philox(key=np.frombuffer(digest[:16], dtype="<u8")))

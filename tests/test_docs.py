@@ -14,7 +14,9 @@ from dexsy_bench.registry import Registry
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
-    path for pattern in ("*.md", "docs/**/*.md", "methods/*/*.md", "results/**/README.md") for path in ROOT.glob(pattern)
+    path
+    for pattern in ("*.md", "docs/**/*.md", "methods/*/*.md", "results/**/README.md")
+    for path in ROOT.glob(pattern)
 )
 
 

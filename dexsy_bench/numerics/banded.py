@@ -30,7 +30,7 @@ class BandedCholesky:
         self.factor = cholesky_banded(bands, lower=True, overwrite_ab=True, check_finite=False)
 
     def solve(self, b: Floats) -> Floats:
-        """``S^-1 b`` for one b, (n,)."""
+        """``S^-1 b`` for b (n,), or for several, (n, m)."""
         return np.asarray(cho_solve_banded((self.factor, True), b, check_finite=False))
 
     def forward(self, b: Floats) -> Floats:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dexsy_bench.numerics import certificate
+from dexsy_bench.numerics.banded import BandedCholesky
 from dexsy_bench.numerics.compression import Compression
 from dexsy_bench.problem import Floats
 
@@ -151,17 +152,17 @@ class _Case:
 
     def minimum(self, free: NDArray[np.bool_]) -> Floats:
         """The minimiser with the other cells held at 0, whatever its signs."""
-        from scipy.linalg import cho_factor, cho_solve, cho_solve_banded, cholesky_banded
+        from scipy.linalg import cho_factor, cho_solve
 
         x = np.zeros(free.shape)
         if not free.any():
             return x
         a = self.operators.matrix[:, free.ravel()]
-        factor = (cholesky_banded(self.operators.bands(self.weights, free), lower=True, check_finite=False), True)
-        z = cho_solve_banded(factor, a.T, check_finite=False)
+        factor = BandedCholesky(self.operators.bands(self.weights, free))
+        z = factor.solve(a.T)
         small = cho_factor(np.eye(len(a)) + a @ z)
         x[free] = z @ cho_solve(small, self.y)
         for _ in range(REFINEMENTS):
-            smooth = cho_solve_banded(factor, -self.gradient(x)[free], check_finite=False)
+            smooth = factor.solve(-self.gradient(x)[free])
             x[free] += smooth - z @ cho_solve(small, a @ smooth)
         return x

@@ -119,7 +119,9 @@ class WeightedFit(Method):
             return rules.ftest(residual, dof, n_data)
         if self.options.weight == "gcv":
             return rules.gcv(residual, dof, n_data)
-        return rules.discrepancy(residual, noise_sd(self.problem, signals), n_data)
+        if self.options.weight == "discrepancy":
+            return rules.discrepancy(residual, noise_sd(self.problem, signals), n_data)
+        raise ValueError(f"no rule {self.options.weight!r} for the weight")
 
     def invert(self, signals: NDArray[Any]) -> Estimate:
         """A chunk of cases at a time; see :class:`~dexsy_bench.method.Method`."""

@@ -75,11 +75,28 @@ def test_options_name_a_method():
 
 def test_it_declines_what_it_cannot_wrap():
     problem = small_problem((8, 8), (16, 16))
-    for text, reason in (("prior_mean", "is told prior"), ("tikhonov[alpha=tuned]", "tuned alpha")):
-        with pytest.raises(Unsupported, match=reason):
-            ready(f"bootstrap[method={text}]", problem)
+    with pytest.raises(Unsupported, match="is told prior"):
+        ready("bootstrap[method=prior_mean]", problem)
+    with pytest.raises(UserError, match=r"tuned values belong to a scenario; give a number, as in tikhonov\[alpha="):
+        ready("bootstrap[method=tikhonov[alpha=tuned]]", problem)
     with pytest.raises(Unsupported, match="needs more data"):
         ready("bootstrap", small_problem((10, 10), (3, 3)))
+
+
+def test_what_the_method_refuses_is_refused(tmp_path):
+    """A signal whose repetitions the method does not answer has no samples to show."""
+    folder = faults.write(tmp_path / "include")
+    (folder / "refuser.py").write_text(
+        faults.HEAD + "class Refuser(Method):\n"
+        "    name = 'refuser'\n"
+        "    def invert(self, signals):\n"
+        "        n = len(signals)\n"
+        "        return Estimate(flat(self.problem, n), refused={0: 'never the first'} if n > 1 else {})\n"
+    )
+    registry = Registry([folder])
+    problem = registry.scenario("tiny").problem(50.0)
+    estimate = ready("bootstrap[method=refuser,samples=3]", problem, registry)(np.ones((1, 1, 16, 16)))
+    assert estimate.refused == {0: "a repetition was refused: never the first"}
 
 
 def test_an_included_method_is_wrapped_and_its_source_counts(tmp_path):

@@ -46,7 +46,7 @@ def test_one_sample_scores_its_error():
 def test_coverage_tells_honest_from_overconfident(level, spread, sign):
     rng = np.random.default_rng(1)
     n = 4000
-    truth, draws = rng.standard_normal(n), spread * rng.standard_normal((n, 400))
+    truth, draws = rng.standard_normal(n), spread * rng.standard_normal((n, 40))  # few: their number must not count
     share = covered(truth, draws, level).mean()
     error = np.sqrt(level * (1 - level) / n)
     if sign == 0:
@@ -57,7 +57,7 @@ def test_coverage_tells_honest_from_overconfident(level, spread, sign):
 
 def test_interval_is_central():
     low, high = interval(np.arange(101.0), 0.8)
-    assert (low, high) == pytest.approx((10, 90))
+    assert (low, high) == pytest.approx((9.2, 90.8))  # ranks 0.1 and 0.9 of 102
 
 
 def test_quantities_of_points():
