@@ -17,7 +17,7 @@ WIDEST = LEVELS[-1]
 def interval(draws: Floats, level: float) -> tuple[Floats, Floats]:
     """Ends of the central interval of that level, of draws (..., P).
 
-    One more draw lies in it with that probability: quantile q is the draw of rank q (P + 1) (Weibull plotting positions),
+    One more draw lies in it with that probability: quantile q is the draw of rank q (P + 1) (Weibull),
     or the outermost where P is too small for the level.
     """
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=-1, method="weibull")
