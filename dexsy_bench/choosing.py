@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import pandas as pd
 
 from dexsy_bench.leaderboard import TableError, check_metrics, choices, with_labels
 from dexsy_bench.metrics import METRICS
+from dexsy_bench.registry import split_options
 from dexsy_bench.statistics import LEVEL, bootstrap_means
 from dexsy_bench.tables import Block, Cell, name_of
 
@@ -20,7 +20,9 @@ NOTES = (
     f"Loss: mean of the metric less that of the oracle, which takes for each case the value that was best for it, with "
     f"its {LEVEL:.0%} BCa bootstrap interval over paired cases. The oracle knows the truth: it is no method, and shows "
     "its own mean.",
-    f"{FIXED}: the one value that does best over all cases of a column, chosen with the truth as well.",
+    f"{FIXED}: the one value that does best over all cases of a column, chosen with the truth as well. Losses are "
+    "against the values that were run: a rule that looks between them may come out below zero.",
+    "†: the rule has no score for some of the cases; the mean over the others compares with no other.",
 )
 
 
@@ -63,7 +65,7 @@ def losses(rows: pd.DataFrame, method: str, option: str, metric: str = "js", by:
     rows = rows.assign(group=[rest for rest, _ in parsed], value=[value for _, value in parsed])
     records: list[dict[str, Any]] = []
     samples = []
-    for (group, place), part in rows.groupby(["group", by], sort=True):
+    for (group, place), part in rows.groupby(["group", by], sort=True, dropna=False):
         table = part.pivot_table(index=["scenario", "snr", "case"], columns="value", values=metric, dropna=False)
         numbers = [value for value in table if _is_number(str(value))]
         # A case that one candidate lacks has no oracle.
@@ -72,12 +74,13 @@ def losses(rows: pd.DataFrame, method: str, option: str, metric: str = "js", by:
             continue
         best = table[numbers].min(axis=1)
         fixed = table[numbers].mean().idxmin()
-        rules = {value or "default": table[value] for value in table if value not in numbers}
+        rules = {str(value) or "default": table[value] for value in table if value not in numbers}
         for rule, scores in {**rules, FIXED: table[fixed], ORACLE: best}.items():
             loss = (scores - best).dropna()
             about = {"group": group, "rule": rule, by: place, "mean": scores.mean(), "cases": loss.size}
             records.append(about | {"value": fixed if rule == FIXED else ""})
-            samples.append(loss.to_numpy(dtype=float))
+            # A specimen returns at every SNR: what is resampled is specimens.
+            samples.append(loss.groupby(level=["scenario", "case"]).mean().to_numpy(dtype=float))
     if not records:
         raise TableError(f"no rows with numbers for {option} to choose from: run {method}[{option}=0.1] and others")
     result = pd.DataFrame(records)
@@ -91,15 +94,18 @@ def blocks(found: pd.DataFrame, method: str, metric: str, by: str = "snr") -> li
     for group, part in found.groupby("group", sort=True):
         places = sorted(part[by].unique())
         lines = {str(rule): rows.set_index(by) for rule, rows in part.groupby("rule")}
-        ranked = sorted((rule for rule in lines if rule not in (FIXED, ORACLE)), key=lambda r: lines[r]["loss"].mean())
-        least = {place: min((lines[rule]["loss"].get(place, np.inf) for rule in ranked), default=0) for place in places}
+        whole = lines[ORACLE]["cases"]
+        rules = [rule for rule in lines if rule not in (FIXED, ORACLE)]
+        complete = {(r, p): lines[r]["cases"].get(p, 0) == whole[p] for r in rules for p in places}
+        ranked = sorted(rules, key=lambda r: (not all(complete[r, p] for p in places), lines[r]["loss"].mean()))
+        best = {p: min((lines[r]["loss"][p] for r in rules if complete[r, p]), default=np.inf) for p in places}
         header = ("rule", *(name_of(by, place) for place in places))
         title = f"{method}[{group!s}]" if group else method
         made.append(
             Block(
                 f"{title} · loss in {metric} against the best value for each case",
                 header,
-                tuple((Cell(rule), *(_loss(lines[rule], place, least[place]) for place in places)) for rule in ranked),
+                tuple((Cell(r), *(_loss(lines[r], p, best[p], complete[r, p]) for p in places)) for r in ranked),
                 (
                     (Cell(FIXED), *(_fixed(lines[FIXED], place) for place in places)),
                     (Cell(f"{ORACLE} ({metric})"), *(Cell(f"{lines[ORACLE]['mean'][p]:.4f}") for p in places)),
@@ -109,12 +115,12 @@ def blocks(found: pd.DataFrame, method: str, metric: str, by: str = "snr") -> li
     return made
 
 
-def _loss(line: pd.DataFrame, place: Any, least: float) -> Cell:
+def _loss(line: pd.DataFrame, place: Any, best: float, complete: bool) -> Cell:
     if place not in line.index or not np.isfinite(line["loss"][place]):
         return Cell("–")
     loss, low, high = (line[name][place] for name in ("loss", "low", "high"))
     spread = f" ({low:.4f} to {high:.4f})" if np.isfinite(low) else ""
-    return Cell(f"{loss:.4f}{spread}", bold=bool(loss == least))
+    return Cell(f"{loss:.4f}{spread}" if complete else f"{loss:.4f}{spread}†", bold=bool(complete and loss == best))
 
 
 def _fixed(line: pd.DataFrame, place: Any) -> Cell:
@@ -123,7 +129,7 @@ def _fixed(line: pd.DataFrame, place: Any) -> Cell:
 
 def _without(options: str, option: str) -> tuple[str, str]:
     """The options without one, and its value; both as text, empty where it is not given."""
-    parts: Sequence[str] = options.split(",") if options else ()
+    parts = split_options(options) if options else []
     value = [part.partition("=")[2] for part in parts if part.partition("=")[0] == option]
     return ",".join(part for part in parts if part.partition("=")[0] != option), "".join(value)
 

@@ -73,6 +73,10 @@ def describe(inversion: Inversion) -> list[str]:
         lines.append(f"exchange rate: {found['exchange rate']} 1/s")
     if inversion.samples is not None:
         lines.append(f"in brackets: 95% intervals, of {len(inversion.samples)} samples")
+        outside = [q.name for q in found.values() if not q.low <= q.value <= q.high]
+        if outside:
+            names = ", ".join(outside)
+            lines.append(f"warning: the interval excludes the value of {names}: the method's bias exceeds the noise")
     lines.append(f"diffusion exchange index: {inversion.exchange_index:.3f}")
     if ratio is not None and problem.sigma:
         lines.append(f"residual: {ratio:.2f} of the noise (SNR about {1 / problem.sigma:.0f}; 1 is consistent)")

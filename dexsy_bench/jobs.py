@@ -136,7 +136,7 @@ def plan(registry: Registry, selections: Sequence[Selection], cells: Sequence[Ce
                 given=selection.given,
                 tuned=tuned,
                 tuning=tuning,
-                family=method.family,
+                family=family_of(selection, registry),
                 told=",".join(sorted(method.told)),
                 scenario=cell.source.name,
                 snr=cell.snr,
@@ -148,6 +148,14 @@ def plan(registry: Registry, selections: Sequence[Selection], cells: Sequence[Ce
             )
             jobs += [dataclasses.replace(whole, start=a, stop=b) for a, b in chunks(cell.start, cell.stop)]
     return jobs
+
+
+def family_of(selection: Selection, registry: Registry) -> str:
+    """What the method declares; for one that wraps another, what that declares."""
+    method = registry.method(selection.name)
+    if issubclass(method, Wrapper):
+        return family_of(registry.select(registry.options_of(selection).method), registry)
+    return method.family
 
 
 def chunks(start: int, stop: int) -> Iterator[tuple[int, int]]:

@@ -103,7 +103,7 @@ def _parse(text: str) -> int | float | str:
     return text
 
 
-def _split(inner: str) -> list[str]:
+def split_options(inner: str) -> list[str]:
     """The parts of ``a=1,method=other[b=2,c=3]`` between commas that are not in brackets."""
     parts, depth = [""], 0
     for character in inner:
@@ -236,7 +236,7 @@ class Registry:
             raise UnknownName(f"'{text}' is not a method: write NAME or NAME[option=value,...]")
         name, inner = match[1], match[2] or ""
         given: dict[str, Any] = {}
-        for part in filter(None, (p.strip() for p in _split(inner))):
+        for part in filter(None, (p.strip() for p in split_options(inner))):
             key, equals, value = part.partition("=")
             if not equals:
                 raise UnknownName(f"'{text}': write option=value, not '{part}'")

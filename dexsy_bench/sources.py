@@ -30,7 +30,11 @@ def shared(paths: Iterable[Path]) -> list[Path]:
 
 def _imported(file: Path) -> Iterator[str]:
     """Names of modules, or of things in them, that a file imports absolutely."""
-    for node in ast.walk(ast.parse(file.read_bytes())):
+    try:
+        tree = ast.parse(file.read_bytes())
+    except SyntaxError:  # it cannot be imported either
+        return
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

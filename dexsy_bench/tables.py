@@ -134,7 +134,8 @@ def legend(board: pd.DataFrame) -> list[str]:
         "specimens). ↓ lower is better, ↑ higher is better, →1 closer to 1. Bold: the best mean among methods "
         "that scored every case; a difference is not tested here.",
         f"{units}.",
-        "cases: scored / asked. time: median per inversion, in a batch; time alone: one case on its own.",
+        "cases: scored / asked; missing: not computed, as beyond the cases that a suite gives to slow methods.",
+        "time: median per inversion, in a batch; time alone: one case on its own.",
         "tuning: how the hyper-parameters were chosen. told: what a method knows beyond signal and acquisition.",
     ]
     if board["share"].notna().any():
@@ -260,7 +261,7 @@ def _fitted(block: Block, width: int | None) -> tuple[Block, list[int], list[str
     if width is None or _total(full) <= width:
         return block, full, []
     dropped: list[str] = []
-    scores = block.header[2 : block.header.index("cases")]  # the first one stays
+    scores = block.header[2 : block.header.index("cases")] if "cases" in block.header else ()  # the first one stays
     for name in ("time alone", "tuning", "told", "time", *reversed(scores)):
         if name in block.header and _total(least) > width:
             block = _without(block, block.header.index(name))

@@ -22,7 +22,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from dexsy_bench.errors import UserError
-from dexsy_bench.method import TUNED, Inverter, Method, normalised
+from dexsy_bench.method import TUNED, Inverter, Method, Wrapper, normalised
 from dexsy_bench.problem import Floats
 from dexsy_bench.registry import Registry, Selection
 from dexsy_bench.scenario import Scenario
@@ -108,7 +108,9 @@ def resolve(
 
 def _word(selection: Selection, registry: Registry) -> str:
     method = registry.method(selection.name)
-    options = registry.make_options(selection.name, dict(selection.given))
+    options = registry.options_of(selection)
+    if issubclass(method, Wrapper):
+        return _word(registry.select(options.method), registry)
     values = {name: getattr(options, name) for name in method.search_space}
     if any(isinstance(value, str) for value in values.values()):
         return "data-driven"

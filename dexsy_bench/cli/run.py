@@ -115,6 +115,8 @@ def run(
     name, cells = cells_of(registry, suite, scenario or [], snr or [], cases, data)
     whole = data is None and (suite is not None or not scenario)  # a suite, or a part of one
     asked = registry.suite(suite or "quick") if whole else None
+    for slow in asked.fewer if asked is not None else ():
+        registry.method(slow)  # a name that is not known is said so
     selections = selections_of(registry, method or [], asked.methods if asked is not None else None, warn)
     fewer = asked.fewer if asked is not None and cases is None else {}
     settings = Settings(

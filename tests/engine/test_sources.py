@@ -1,7 +1,6 @@
 """Which files a method's rows depend on."""
 
-import dexsy_bench.methods
-
+from dexsy_bench import sources
 from dexsy_bench.registry import Registry
 from dexsy_bench.sources import shared
 
@@ -31,14 +30,28 @@ def test_other_methods_count(tmp_path):
     assert "nnls.py" in names("from dexsy_bench.methods.nnls import NNLS\n", tmp_path)
 
 
-def test_a_changed_solver_changes_only_those_who_use_it(tmp_path):
-    """The digests of two methods that differ in their imports alone."""
-    registry = Registry([tmp_path])
-    source = "from dexsy_bench.method import Method\n{}\n\nclass Mine(Method):\n    name = 'mine'\n    invert = None\n"
-    digests = []
-    for line in ("", "from dexsy_bench.numerics import convex", "from dexsy_bench.numerics import dual_newton"):
-        (tmp_path / "mine.py").write_text(source.format(line))
-        digests.append(Registry([tmp_path]).method_digest("mine"))
-    assert len(set(digests)) == 3
-    assert registry.method_digest("prior_mean") == Registry().method_digest("prior_mean")
-    assert dexsy_bench.methods.__path__
+def test_a_changed_solver_changes_only_those_who_use_it(tmp_path, monkeypatch):
+    """A room of two solvers, one of which the method imports, through another module."""
+    room = tmp_path / "solvers"
+    room.mkdir()
+    for name, text in (("__init__", ""), ("used", "x = 1\n"), ("between", "import solvers.used\n"), ("other", "")):
+        (room / f"{name}.py").write_text(text)
+    (tmp_path / "mine.py").write_text("from solvers import between\nfrom dexsy_bench.method import Method\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sources, "ROOMS", ("solvers",))
+
+    def digest():
+        return Registry([tmp_path / "mine.py"]).method_digest("mine")
+
+    before = digest()
+    (room / "other.py").write_text("y = 2\n")
+    assert digest() == before
+    (room / "used.py").write_text("x = 2\n")
+    assert digest() != before
+
+
+def test_a_file_beside_it_that_is_no_python_counts_but_does_not_stop_anything(tmp_path):
+    (tmp_path / "mine.py").write_text("from dexsy_bench.numerics.compression import Compression\n")
+    before = Registry([tmp_path / "mine.py"]).method_digest("mine")
+    (tmp_path / "_scratch.py").write_text('print "old"\n')
+    assert Registry([tmp_path / "mine.py"]).method_digest("mine") != before
