@@ -121,7 +121,7 @@ def test_cases_that_fail_do_not_spoil_the_rest_of_their_batch(everything, signal
         ("negative", "invalid", "negative"),
         ("leaves", "error", "SystemExit: 3"),
         ("shadows", "invalid", "'kl' is a column"),
-        ("misreports", "error", ""),
+        ("misreports", "invalid", "diagnostic 'alpha' has shape"),
         ("declines", "unsupported", "not on Mondays"),
         ("unready", "unsupported", "no weights"),
     ],
