@@ -82,8 +82,9 @@ def marks(rows: pd.DataFrame) -> dict[str, Mark]:
     for label, family in pairs.itertuples(index=False):
         reference = family == "reference"
         colour = _preferred(label, "colour", REFERENCE_COLOURS if reference else COLOURS, used)
-        marker = _preferred(label, "marker", MARKERS, used)
-        dash = REFERENCE_DASH if reference else DASHES[min(used[colour] - 1, len(DASHES) - 1)]
+        taken = {mark.marker for mark in found.values() if mark.colour == colour}
+        marker = _preferred(label, "marker", [m for m in MARKERS if m not in taken] or MARKERS, used)
+        dash = REFERENCE_DASH if reference else DASHES[(used[colour] - 1) % len(DASHES)]
         found[label] = Mark(colour, marker, dash, reference)
     return found
 

@@ -85,6 +85,13 @@ def test_references_are_grey():
     assert not of["a"].reference
 
 
+def test_forty_methods_can_still_be_told_apart():
+    """There are fewer colours than that, and fewer markers: no two methods share both."""
+    labels = [f"method{i}" for i in range(40)]
+    of = plots.marks(frame_of(labels))
+    assert len({(mark.colour, mark.marker) for mark in of.values()}) == 40
+
+
 def test_a_new_method_leaves_most_marks_alone():
     names = [f"method{i}" for i in range(6)]
     before, after = plots.marks(frame_of(names)), plots.marks(frame_of([*names, "newcomer"]))

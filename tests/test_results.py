@@ -1,0 +1,54 @@
+"""The reference results hold what theory says of them: a test of the benchmark as a whole."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dexsy_bench.bounds import LIMIT, shares
+from dexsy_bench.leaderboard import with_labels
+from dexsy_bench.store import load_rows
+
+CORE = Path(__file__).parent.parent / "results" / "core"
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return with_labels(load_rows(CORE))
+
+
+@pytest.fixture(scope="module")
+def limit(rows):
+    found = rows[(rows["label"] == LIMIT) & (rows["status"] == "ok")]
+    assert len(found) >= 8 * 32, "at least 32 cases a cell, all of them converged"
+    return found
+
+
+def test_nothing_beats_the_limit(rows, limit):
+    """In each cell and on the same cases, the posterior mean has the lowest mean kl of all methods."""
+    kl = rows[rows["status"] == "ok"].pivot_table(index=["scenario", "snr", "case"], columns="label", values="kl")
+    for cell, table in kl[kl[LIMIT].notna()].groupby(level=["scenario", "snr"]):
+        means = table.dropna(axis=1).mean()
+        assert len(means) > 10
+        assert means.idxmin() == LIMIT, (cell, means.nsmallest(3))
+
+
+def test_the_limit_is_calibrated(limit):
+    """Its intervals hold the truth as often as they say, within three binomial errors."""
+    for level in (0.5, 0.8, 0.95):
+        found, n = limit[f"coverage_{100 * level:.0f}"].mean(), len(limit)
+        # A specimen returns at four levels of noise: its cases are not independent, but nearly.
+        assert abs(found - level) < 3 * np.sqrt(level * (1 - level) / n), level
+
+
+def test_every_solver_says_that_it_is_done(rows):
+    """Of the classical rows whose estimates were not stopped on purpose."""
+    classical = rows[(rows["family"] == "classical") & ~rows["options"].fillna("").str.contains("stop=")]
+    done = classical.groupby("label")["converged"].mean().dropna()
+    assert (done > 0.97).all(), done[done <= 0.97]
+
+
+def test_shares_run_from_the_floor_to_the_limit(rows):
+    found = shares(rows)
+    assert found.max() == 1.0 == found[LIMIT]
+    assert found["nnls"] < 0 < found["maxent"]
