@@ -76,7 +76,7 @@ BODIES = {
     """,
     "eats": """
         if n == SECOND_JOB:
-            kept = [np.ones(8_000_000) for _ in range(1000)]
+            kept = [np.zeros(8_000_000) for _ in range(1000)]  # asked for, never touched: quick on a busy machine
         return Estimate(flat(self.problem, n))
     """,
     "aborts": """
