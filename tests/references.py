@@ -5,7 +5,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from scipy.optimize import nnls
 
+from dexsy_bench.method import Inverter
 from dexsy_bench.problem import Acquisition, Grid, Problem
+from dexsy_bench.registry import Registry
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -33,6 +35,13 @@ def noisy_signals(problem, n=1, sigma=0.01, seed=0):
     signals = problem.k1 @ f @ problem.k2.T
     signals = signals + sigma * rng.standard_normal(signals.shape)
     return signals if problem.mask() is None else np.where(problem.mask(), signals, 0.0)
+
+
+def invert(label, problem, signals, registry=None):
+    """What a method, as users type it, makes of signals (N, B1, B2)."""
+    registry = registry or Registry()
+    selection = registry.select(label)
+    return Inverter(registry.method(selection.name), registry.options_of(selection), problem)(signals[:, None])
 
 
 def kernel(problem):

@@ -6,6 +6,7 @@ positive, fits, and is had in a tenth of the time; and a rule finds its weight b
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -39,9 +40,9 @@ class InteriorFit(WeightedFit):
 
         weight: float | Literal["ftest", "discrepancy", "tuned"] = "ftest"
 
+    @abstractmethod
     def penalty(self) -> interior_point.SumOfNorms:
         """The penalty."""
-        raise NotImplementedError
 
     def prepare(self, problem: Problem) -> None:
         """Compress the kernel, and write it out."""

@@ -6,6 +6,7 @@ the one that is chosen is solved to the end.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -94,12 +95,12 @@ class WeightedFit(Method):
         self.problem = problem
         self.compression = Compression(problem, self.rtol)
 
+    @abstractmethod
     def solve(self, y: Floats, weight: Floats, warm: Floats | None, tolerance: float) -> Fit:
         """Solve N cases, y (N, M), at their weights (N,), to a gap relative to the objective.
 
         From `warm` of neighbouring weights, or from nothing.
         """
-        raise NotImplementedError
 
     def choose(self, signals: NDArray[Any], y: Floats, outside: Floats) -> Choice:
         """Weights from the data, each solution along the path the start of the next."""
