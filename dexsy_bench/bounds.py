@@ -5,9 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-FLOOR, LIMIT = "prior_mean", "information_limit"
-"""The rows that bound the others."""
-
 METRIC = "kl"
 """The one that the limit minimises by definition: no method can have a lower expected value than the posterior mean."""
 
@@ -21,7 +18,7 @@ def shares(rows: pd.DataFrame) -> pd.Series:
     Parameters
     ----------
     rows : DataFrame
-        With labels, one row a case and method.
+        With labels, one row a case and method; column `bound` names the two that bound the others.
 
     Returns
     -------
@@ -30,10 +27,14 @@ def shares(rows: pd.DataFrame) -> pd.Series:
     """
     cells = ["scenario", "snr"]
     scored = rows[rows["status"] == "ok"]
-    if not {FLOOR, LIMIT} <= set(scored["label"]):
+    if "bound" not in rows:
         return pd.Series(dtype=float)
+    bound = {name: sorted(scored.loc[scored["bound"] == name, "label"].unique()) for name in ("floor", "limit")}
+    if not all(bound.values()):
+        return pd.Series(dtype=float)
+    floor, limit = bound["floor"][0], bound["limit"][0]
     scores = scored.pivot_table(index=[*cells, "case"], columns="label", values=METRIC)
-    scores = scores.dropna(subset=[FLOOR, LIMIT])
+    scores = scores.dropna(subset=[floor, limit])
     means = scores.dropna(axis=1).groupby(level=cells).mean().mean()
-    way = means[FLOOR] - means[LIMIT]
-    return (means[FLOOR] - means) / way if way > 0 else means * np.nan
+    way = means[floor] - means[limit]
+    return (means[floor] - means) / way if way > 0 else means * np.nan

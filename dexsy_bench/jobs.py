@@ -44,7 +44,7 @@ class Job:
         Values found on validation draws, which take the place of those options.
     tuning : str
         ``default``, ``data-driven``, ``tuned`` or ``given``: where the hyper-parameters come from.
-    family, told : str
+    family, bound, told : str
         As the method declares them.
     scenario : str
         What rows call the source of the cases.
@@ -64,6 +64,7 @@ class Job:
     tuned: tuple[tuple[str, Any], ...]
     tuning: str
     family: str
+    bound: str
     told: str
     scenario: str
     snr: float
@@ -137,6 +138,7 @@ def plan(registry: Registry, selections: Sequence[Selection], cells: Sequence[Ce
                 tuned=tuned,
                 tuning=tuning,
                 family=family_of(selection, registry),
+                bound=method.bound,
                 told=",".join(sorted(method.told)),
                 scenario=cell.source.name,
                 snr=cell.snr,

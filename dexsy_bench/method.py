@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
@@ -40,6 +40,15 @@ class Estimate:
     refused: Mapping[int, str] = field(default_factory=dict)
 
 
+def in_chunks(invert: Callable[[NDArray[Any]], Estimate], signals: NDArray[Any], size: int) -> Estimate:
+    """Estimates of at most ``size`` signals at a time, joined: what bounds the memory of a method."""
+    parts = [invert(signals[start : start + size]) for start in range(0, len(signals), size)]
+    return Estimate(
+        np.concatenate([part.distributions for part in parts]),
+        diagnostics={name: np.concatenate([part.diagnostics[name] for part in parts]) for name in parts[0].diagnostics},
+    )
+
+
 class Method(ABC):
     """An inversion.
 
@@ -53,6 +62,9 @@ class Method(ABC):
 
     family: ClassVar[Literal["reference", "classical", "learned", "peer"]] = "classical"
     """`reference` rows bound the others and are not ranked; a `peer` runs another package."""
+
+    bound: ClassVar[Literal["", "floor", "limit"]] = ""
+    """`floor`: it sees no signal; `limit`: no method can beat it. Between them lies what can be gained."""
 
     told: ClassVar[frozenset[str]] = frozenset()
     """What it is told beyond signal and acquisition: any of ``sigma`` and ``prior``."""

@@ -70,6 +70,7 @@ def score_predictions(
         tuned=(),
         tuning="given",
         family="external",
+        bound="",
         told="",
         scenario=folder.name,
         snr=folder.snr,

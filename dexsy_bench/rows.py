@@ -15,7 +15,7 @@ from dexsy_bench.jobs import Job
 Status = Literal["ok", "error", "timeout", "oom", "invalid", "unsupported"]
 STATUSES: tuple[Status, ...] = ("ok", "error", "timeout", "oom", "invalid", "unsupported")
 
-TEXT = ("method", "options", "family", "told", "tuning", "scenario", "status", "reason")
+TEXT = ("method", "options", "family", "bound", "told", "tuning", "scenario", "status", "reason")
 WHOLE = ("case", "batch")
 DIAGNOSTICS = ("objective", "kkt", "iterations", "converged", "alpha", "alpha_at_edge", "sigma")
 COST = ("seconds", "seconds_alone", "setup_seconds", "peak_memory_mb", "forward_calls", "batch")
@@ -44,24 +44,24 @@ class Outcome:
 
 @cache
 def metric_names() -> tuple[str, ...]:
-    """The metrics, in the order of their columns."""
-    from dexsy_bench.metrics import METRICS
+    """The metrics and what else is read off, in the order of their columns."""
+    from dexsy_bench.metrics import METRICS, READINGS
 
-    return tuple(METRICS)
+    return (*METRICS, *READINGS)
 
 
 @cache
 def columns() -> tuple[str, ...]:
     """All columns that every results folder has, in order; other diagnostics follow them."""
-    identity = ("method", "options", "family", "told", "tuning", "scenario", "snr", "case", "status", "reason")
+    identity = ("method", "options", "family", "bound", "told", "tuning", "scenario", "snr", "case", "status", "reason")
     return (*identity, *metric_names(), *DIAGNOSTICS, *COST)
 
 
 def blank(job: Job, case: int, status: Status, reason: str = "") -> Row:
     """The row of a case with nothing measured yet."""
     row: Row = dict.fromkeys(columns(), np.nan)
-    row |= {"method": job.method, "options": job.options, "family": job.family, "told": job.told}
-    row |= {"tuning": job.tuning, "scenario": job.scenario, "snr": job.snr, "case": case}
+    row |= {"method": job.method, "options": job.options, "family": job.family, "bound": job.bound}
+    row |= {"told": job.told, "tuning": job.tuning, "scenario": job.scenario, "snr": job.snr, "case": case}
     row |= {"status": status, "reason": reason, "batch": job.stop - job.start}
     return row
 

@@ -37,14 +37,15 @@ class Settings:
     memory : int or None
         Bytes that a worker may allocate; None: its share of four fifths of the machine.
     cache : Cache
-    keep_estimates : bool
+    keep_estimates : int
+        Of how many cases of each cell, the first ones, the distributions are stored.
     """
 
     workers: int = field(default_factory=cores)
     timeout: float = 600.0
     memory: int | None = None
     cache: Cache = "use"
-    keep_estimates: bool = False
+    keep_estimates: int = 0
 
 
 @dataclass
@@ -78,11 +79,11 @@ def run(jobs: Sequence[Job], store: Store, settings: Settings, console: Console)
     """
     from dexsy_bench.progress import Progress
 
-    keep = settings.keep_estimates
+    keep_below = min((job.start for job in jobs), default=0) + settings.keep_estimates
     summary = Summary()
     todo: list[Job] = []
     for job in jobs:
-        held = settings.cache != "ignore" and store.holds(Shard.of(job), keep)
+        held = settings.cache != "ignore" and store.holds(Shard.of(job), keep_below)
         (summary.reused if held else todo).append(job)
     if settings.cache == "only":
         summary.missing = todo
@@ -92,7 +93,7 @@ def run(jobs: Sequence[Job], store: Store, settings: Settings, console: Console)
         parent=os.getpid(),
         log=store.path / "workers.log",
         memory=settings.memory or memory_share(settings.workers),
-        keep_estimates=keep,
+        keep_below=keep_below,
     )
     with (
         _termination_interrupts(),
@@ -104,7 +105,7 @@ def run(jobs: Sequence[Job], store: Store, settings: Settings, console: Console)
                 case Began(job):
                     progress.began(job)
                 case Finished(job, outcome):
-                    store.write(Shard.of(job), outcome, keep)
+                    store.write(Shard.of(job), outcome, keep_below)
                     summary.statuses.update(row["status"] for row in outcome.rows)
                     progress.finished(job, outcome.rows)
     return summary

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _METADATA = "dexsy_bench"
+_BELOW = "kept_below"
 
 
 class StoreError(UserError):
@@ -131,15 +132,23 @@ class Store:
                 moved = self._move(path, "corrupt")
                 self._warn(f"{path.name} is damaged; moved to {moved.parent}, its cases are computed again")
 
-    def holds(self, shard: Shard, estimates: bool = False) -> bool:
-        """True if a finished shard covers this one (and has its estimates, where they are wanted)."""
+    def holds(self, shard: Shard, keep_below: int = 0) -> bool:
+        """True if a finished shard covers this one, with the estimates of its cases below that number."""
+        wanted = min(keep_below, shard.stop)
         return any(
-            found.covers(shard) and (not estimates or self._estimates(found).exists())
+            found.covers(shard) and (wanted <= shard.start or _kept_below(self._estimates(found)) >= wanted)
             for found in self._shards[shard.cell]
         )
 
-    def write(self, shard: Shard, outcome: Outcome, estimates: bool = False) -> None:
+    def write(self, shard: Shard, outcome: Outcome, keep_below: int = 0) -> None:
         """Add a shard, whole or not at all, and move those aside whose rows it replaces.
+
+        Parameters
+        ----------
+        shard : Shard
+        outcome : Outcome
+        keep_below : int
+            The outcome has the estimates of the cases below that number.
 
         Raises
         ------
@@ -149,8 +158,8 @@ class Store:
         with _explained(self.path):
             with ExitStack() as whole:  # moves its files into place in reverse order: rows last
                 whole.enter_context(_whole(self._rows(shard), _row_bytes(shard, outcome.rows)))
-                if estimates:
-                    whole.enter_context(_whole(self._estimates(shard), _estimate_bytes(shard, outcome)))
+                if keep_below > shard.start:
+                    whole.enter_context(_whole(self._estimates(shard), _estimate_bytes(shard, outcome, keep_below)))
                 for old in [old for old in self._shards[shard.cell] if shard.outdates(old)]:
                     self._shards[shard.cell].remove(old)
                     self._move(self._rows(old), "superseded")
@@ -283,7 +292,7 @@ def _row_bytes(shard: Shard, rows: list[Row]) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _estimate_bytes(shard: Shard, outcome: Outcome) -> bytes:
+def _estimate_bytes(shard: Shard, outcome: Outcome, below: int) -> bytes:
     from safetensors.numpy import save
 
     kept = np.zeros((0, 1, 1, 1)) if outcome.estimates is None else outcome.estimates
@@ -291,8 +300,18 @@ def _estimate_bytes(shard: Shard, outcome: Outcome) -> bytes:
         "cases": np.array(outcome.cases, dtype=np.int64),
         "distributions": kept.astype(np.float32),
     }
-    data: bytes = save(tensors, metadata={_METADATA: json.dumps(asdict(shard))})
+    data: bytes = save(tensors, metadata={_METADATA: json.dumps(asdict(shard)), _BELOW: str(below)})
     return data
+
+
+def _kept_below(path: Path) -> int:
+    """The number of the case up to which a file has the valid estimates; 0 where there is no such file."""
+    from safetensors import safe_open
+
+    if not path.exists():
+        return 0
+    with safe_open(path, framework="numpy") as file:
+        return int(file.metadata().get(_BELOW, 0))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from dexsy_bench.bounds import FLOOR, LIMIT, METRIC
+from dexsy_bench.bounds import METRIC
 from dexsy_bench.leaderboard import FAILURES
 from dexsy_bench.metrics import METRICS
 from dexsy_bench.statistics import LEVEL, RESAMPLES
@@ -140,8 +140,8 @@ def legend(board: pd.DataFrame) -> list[str]:
     ]
     if board["share"].notna().any():
         lines.append(
-            f"to limit: share of the way in mean {METRIC} from `{FLOOR}`, which sees no signal, to `{LIMIT}`, which no "
-            "method can pass in expectation; over the cases that all three were scored on."
+            f"to limit: share of the way in mean {METRIC} from the reference that sees no signal (0%) to the one that no "
+            "method can pass in expectation (100%); over the cases that all three were scored on."
         )
     if (board["family"] == "reference").any():
         lines.append("Below the rule: reference methods, which know more than an experimenter; never marked best.")

@@ -44,14 +44,14 @@ class Setup:
         Where its output goes.
     memory : int or None
         Most bytes it may allocate.
-    keep_estimates : bool
-        Whether outcomes carry the distributions.
+    keep_below : int
+        Outcomes carry the distributions of cases with lower numbers.
     """
 
     parent: int
     log: Path
     memory: int | None = None
-    keep_estimates: bool = False
+    keep_below: int = 0
 
 
 # The process -------------------------------------------------------------------------------
@@ -67,7 +67,7 @@ def serve(connection: Connection, setup: Setup) -> None:
             with contextlib.suppress(OSError):
                 print(f"[{job}, cases {job.start}-{job.stop - 1}]")
             connection.send(None)
-            connection.send(work(job, setup.keep_estimates))
+            connection.send(work(job, setup.keep_below))
 
 
 def load_scoring() -> None:
@@ -133,8 +133,8 @@ class Attempt:
     reason: str = ""
 
 
-def work(job: Job, keep_estimates: bool = False) -> Outcome:
-    """Rows of a job; whatever the method raises becomes their status and reason."""
+def work(job: Job, keep_below: int = 0) -> Outcome:
+    """Rows of a job, with the estimates of its cases below that number; what the method raises becomes their reason."""
     try:
         forget_peak_memory()
         ready = prepare(job)
@@ -145,14 +145,12 @@ def work(job: Job, keep_estimates: bool = False) -> Outcome:
         rows = [row for tried in attempts for row in rows_of(job, ready.problem, cases, tried, cost)]
     except BaseException as error:  # in this process even SystemExit is a failure of the method
         return Outcome(failed(job, *blame(error)))
-    if not keep_estimates:
-        return Outcome(rows)
     kept = [
         (job.start + position, tried.estimate.distributions[row])
         for tried in attempts
         if tried.estimate is not None
         for row, position in enumerate(tried.positions)
-        if row not in tried.estimate.refused
+        if row not in tried.estimate.refused and job.start + position < keep_below
     ]
     return Outcome(rows, np.stack([f for _, f in kept]), tuple(case for case, _ in kept)) if kept else Outcome(rows)
 

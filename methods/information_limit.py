@@ -46,6 +46,7 @@ class InformationLimit(Method):
 
     name = "information_limit"
     family = "reference"
+    bound = "limit"
     told = frozenset({"sigma", "prior"})
     joint_mixing_times = True
 

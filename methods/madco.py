@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from dexsy_bench.method import Estimate, Method, normalised
+from dexsy_bench.method import Estimate, Method, in_chunks, normalised
 from dexsy_bench.numerics import alpha as rules
 from dexsy_bench.numerics import certificate, dual_newton
 from dexsy_bench.numerics.compression import Compression
@@ -56,12 +56,7 @@ class Madco(Method):
         self.path = PATH if self.options.alpha == "ftest" else np.array([self.options.alpha])
 
     def invert(self, signals):
-        chunks = [self._invert(signals[start : start + CHUNK]) for start in range(0, len(signals), CHUNK)]
-        names = chunks[0].diagnostics
-        return Estimate(
-            np.concatenate([chunk.distributions for chunk in chunks]),
-            diagnostics={name: np.concatenate([chunk.diagnostics[name] for chunk in chunks]) for name in names},
-        )
+        return in_chunks(self._invert, signals, CHUNK)
 
     def _invert(self, signals):
         m1, m2 = of_one_mass(

@@ -16,6 +16,7 @@ class PriorMean(Method):
 
     name = "prior_mean"
     family = "reference"
+    bound = "floor"
     told = frozenset({"prior"})
 
     @dataclass(frozen=True)

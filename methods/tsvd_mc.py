@@ -6,7 +6,7 @@ import numpy as np
 
 from dexsy_bench.method import Estimate, Method, normalised
 from dexsy_bench.numerics import lawson_hanson
-from dexsy_bench.numerics.compression import Compression, noise_sd
+from dexsy_bench.numerics.compression import Compression, has_spare_data, noise_sd
 from dexsy_bench.seeds import from_data
 
 
@@ -36,8 +36,7 @@ class TsvdMonteCarlo(Method):
                 raise ValueError("truncation must lie between 0 and 1")
 
     def supports(self, problem):
-        blank = np.ones((1, *problem.acquisition.signal_shape[1:]))
-        if np.isnan(noise_sd(problem, blank)).any():
+        if not has_spare_data(problem):
             return "it needs more data than the kernel has singular values, to estimate the noise"
         return None
 

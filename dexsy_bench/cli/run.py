@@ -77,8 +77,11 @@ def run(
         ),
     ] = "use",
     keep_estimates: Annotated[
-        bool, typer.Option("--keep-estimates", help="Store the distributions as well (16 kB a case at 64 x 64).")
-    ] = False,
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Store the distributions of the first N cases as well (16 kB each at 64 x 64)."
+        ),
+    ] = 0,
     include: Annotated[
         list[Path] | None,
         typer.Option(help="A method NAME.py, a scenario NAME.toml or a folder of them; may be repeated."),

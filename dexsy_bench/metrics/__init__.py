@@ -1,6 +1,6 @@
 """Scores of an estimate against the truth: one file a family of metrics, collected here.
 
-``METRICS`` describes every column for tables, plots and docs; ``score`` fills them.
+``METRICS`` and ``READINGS`` describe every column for tables, plots and docs; ``score`` fills them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dexsy_bench.metrics import calibration, divergences, exchange, images, peaks, residual, wasserstein
-from dexsy_bench.metrics.base import Context, Family, Metric
+from dexsy_bench.metrics.base import Context, Family, Metric, Reading
 from dexsy_bench.metrics.exchange import diffusion_exchange_index, exchanged_fraction, splits_between
 from dexsy_bench.metrics.peaks import Peaks, find_peaks
 from dexsy_bench.problem import Floats, Problem
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 __all__ = [
     "FAMILIES",
     "METRICS",
+    "READINGS",
     "Metric",
     "Peaks",
+    "Reading",
     "diffusion_exchange_index",
     "exchanged_fraction",
     "find_peaks",
@@ -45,6 +47,9 @@ FAMILIES: tuple[Family, ...] = (
 METRICS: dict[str, Metric] = {metric.name: metric for family in FAMILIES for metric in family.metrics}
 """Every metric, in the order of the columns."""
 
+READINGS: dict[str, Reading] = {reading.name: reading for family in FAMILIES for reading in family.readings}
+"""What else is read off truth and estimate, in the order of the columns."""
+
 
 def score(
     truth: Cases,
@@ -53,7 +58,7 @@ def score(
     only: Collection[str] | None = None,
     samples: NDArray[Any] | None = None,
 ) -> dict[str, Floats]:
-    """Every metric for every case.
+    """Every metric and reading for every case.
 
     Parameters
     ----------
@@ -71,8 +76,8 @@ def score(
     Returns
     -------
     dict of (N,) float64 arrays
-        The keys of ``METRICS``. With several mixing times each metric is the mean over them, those
-        left out for which it is not defined; NaN where it is defined for none.
+        The keys of ``METRICS`` and ``READINGS``. With several mixing times each is the mean over them,
+        those left out for which it is not defined; NaN where it is defined for none.
 
     Raises
     ------
@@ -95,7 +100,8 @@ def score(
     )
     families = [x for x in FAMILIES if only is None or any(metric.name in only for metric in x.metrics)]
     columns = {name: column for family in families for name, column in family.score(f, f_hat, context).items()}
-    return {name: _mean_over_mixing_times(columns[name].reshape(n, t)) for name in METRICS if name in columns}
+    names = [name for name in (*METRICS, *READINGS) if name in columns]
+    return {name: _mean_over_mixing_times(columns[name].reshape(n, t)) for name in names}
 
 
 def _unit_mass(f: Floats) -> Floats:

@@ -90,8 +90,28 @@ class Context:
     samples: Floats | None = None
 
 
+@dataclass(frozen=True)
+class Reading:
+    """One column of what is read off the truth or the estimate: not good or bad, but what scores are made of.
+
+    Attributes
+    ----------
+    name : str
+        The column.
+    title : str
+        For axes.
+    definition : str
+        One sentence.
+    """
+
+    name: str
+    title: str
+    definition: str
+
+
 class Family(NamedTuple):
-    """Metrics that are computed together: ``score(f (M, D1, D2), f_hat, context) -> {name: (M,)}``."""
+    """What is computed together: ``score(f (M, D1, D2), f_hat, context) -> {name: (M,)}``, metrics and readings."""
 
     score: Callable[[Floats, Floats, Context], Mapping[str, Floats]]
     metrics: tuple[Metric, ...]
+    readings: tuple[Reading, ...] = ()

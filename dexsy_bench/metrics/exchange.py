@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dexsy_bench.metrics.base import Context, Family, Metric
+from dexsy_bench.metrics.base import Context, Family, Metric, Reading
 from dexsy_bench.problem import Floats, Grid
 
 PROGRESS = (0.01, 0.99)
@@ -50,7 +50,11 @@ def exchanged_fraction(f: Floats, grid: Grid, splits: Floats) -> Floats:
 
     Parameters as :func:`compartment_masses`; returns (M,).
     """
-    masses = compartment_masses(f, grid, splits)
+    return _off_diagonal(compartment_masses(f, grid, splits))
+
+
+def _off_diagonal(masses: Floats) -> Floats:
+    """Share of masses (M, C, C) in different compartments, (M,)."""
     return np.asarray(1 - np.trace(masses, axis1=-2, axis2=-1) / masses.sum(axis=(-1, -2)))
 
 
@@ -91,15 +95,15 @@ def diffusion_exchange_index(f: Floats) -> Floats:
 
 
 def _score(f: Floats, f_hat: Floats, context: Context) -> dict[str, Floats]:
-    columns = {
-        "exchange": np.full(len(f), np.nan),
-        "exchange_k": np.full(len(f), np.nan),
+    undefined = np.full(len(f), np.nan)
+    columns = dict.fromkeys(("exchange", "exchange_k", "exchange_true", "exchange_found"), undefined) | {
         "dei": np.abs(diffusion_exchange_index(f_hat) - diffusion_exchange_index(f)),
     }
     if context.centres is not None and context.centres.shape[1] > 1:
         splits, grid = splits_between(context.centres), context.problem.grid
         true, found = (compartment_masses(g, grid, splits) for g in (f, f_hat))
-        columns["exchange"] = np.abs(np.trace(found - true, axis1=-2, axis2=-1))
+        columns["exchange_true"], columns["exchange_found"] = _off_diagonal(true), _off_diagonal(found)
+        columns["exchange"] = np.abs(columns["exchange_found"] - columns["exchange_true"])
         columns["exchange_k"] = np.abs(log_rate(found) - log_rate(true))
     return columns
 
@@ -128,5 +132,13 @@ FAMILY = Family(
             "low",
             "Absolute error of the diffusion exchange index: mass more than 5 cells off the diagonal over the rest.",
         ),
+    ),
+    (
+        Reading(
+            "exchange_true",
+            "True exchanged fraction",
+            "Mass of the truth in different compartments along D1 and D2, split between the true centres.",
+        ),
+        Reading("exchange_found", "Recovered exchanged fraction", "The same mass of the estimate, split as the truth."),
     ),
 )

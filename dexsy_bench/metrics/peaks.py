@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dexsy_bench.metrics.base import Context, Family, Metric
+from dexsy_bench.metrics.base import Context, Family, Metric, Reading
 from dexsy_bench.problem import Floats, Grid
 
 LEAST_MASS = 0.01
@@ -151,9 +151,13 @@ def compare(truth: Peaks, estimate: Peaks, count: int | None = None) -> tuple[fl
 def _score(f: Floats, f_hat: Floats, context: Context) -> dict[str, Floats]:
     grid, centres = context.problem.grid, context.centres
     count = None if centres is None else centres.shape[1] ** 2
-    pairs = zip(find_peaks(f, grid), find_peaks(f_hat, grid), strict=True)
+    truths, estimates = find_peaks(f, grid), find_peaks(f_hat, grid)
+    pairs = zip(truths, estimates, strict=True)
     columns = np.array([compare(truth, estimate, count) for truth, estimate in pairs]).reshape(-1, 4).T
-    return dict(zip((metric.name for metric in FAMILY.metrics), columns, strict=True))
+    return dict(zip((metric.name for metric in FAMILY.metrics), columns, strict=True)) | {
+        "peaks_true": np.array([len(peaks) for peaks in truths], dtype=float),
+        "peaks_found": np.array([len(peaks) for peaks in estimates], dtype=float),
+    }
 
 
 FAMILY = Family(
@@ -183,5 +187,9 @@ FAMILY = Family(
         Metric(
             "topk_mass", "Peak mass error", "", "low", "Mean absolute difference in basin mass between matched peaks."
         ),
+    ),
+    (
+        Reading("peaks_true", "True number of peaks", "Peaks of the truth that hold at least 1% of the mass."),
+        Reading("peaks_found", "Number of peaks found", "Peaks of the estimate that hold at least 1% of the mass."),
     ),
 )

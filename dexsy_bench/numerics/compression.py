@@ -204,3 +204,8 @@ def noise_sd(problem: Problem, signals: NDArray[Any], rtol: float = 1e-4) -> Flo
     _, outside = compression.project(signals)
     spare = compression.n_data - compression.size
     return np.sqrt(outside / spare) if spare > 0 else np.full(len(outside), np.nan)
+
+
+def has_spare_data(problem: Problem) -> bool:
+    """Whether there are more data than the kernel has singular values, so that :func:`noise_sd` has an answer."""
+    return bool(np.isfinite(noise_sd(problem, np.ones((1, *problem.acquisition.signal_shape[1:])))).all())

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dexsy_bench.method import Estimate, Method, normalised
-from dexsy_bench.numerics.compression import noise_sd
+from dexsy_bench.numerics.compression import has_spare_data, noise_sd
 from dexsy_bench.problem import Floats, Problem
 
 POWERS = {"diffusion": 1, "relaxation": -1}
@@ -46,7 +46,7 @@ class Peer(Method):
             return f"{self.project} takes signals that were sampled everywhere"
         if problem.kernel.name not in POWERS:
             return f"{self.project} is not told the kernel {problem.kernel.name}"
-        if self.needs_sigma and np.isnan(noise_sd(problem, np.ones((1, *problem.acquisition.signal_shape[1:])))).any():
+        if self.needs_sigma and not has_spare_data(problem):
             return "it needs more data than the kernel has singular values, to estimate the noise"
         return None
 

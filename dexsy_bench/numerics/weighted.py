@@ -13,9 +13,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dexsy_bench.method import Estimate, Method, normalised
+from dexsy_bench.method import Estimate, Method, in_chunks, normalised
 from dexsy_bench.numerics import alpha as rules
-from dexsy_bench.numerics.compression import Compression, noise_sd
+from dexsy_bench.numerics.compression import Compression, has_spare_data, noise_sd
 from dexsy_bench.problem import Floats, Problem
 
 CHUNK = 64
@@ -85,8 +85,7 @@ class WeightedFit(Method):
 
     def supports(self, problem: Problem) -> str | None:
         """Declines the rule that wants to know the noise where nothing tells it."""
-        blank = np.ones((1, *problem.acquisition.signal_shape[1:]))
-        if self.options.weight == "discrepancy" and np.isnan(noise_sd(problem, blank)).any():
+        if self.options.weight == "discrepancy" and not has_spare_data(problem):
             return "weight=discrepancy needs more data than the kernel has singular values, to estimate the noise"
         return None
 
@@ -126,11 +125,7 @@ class WeightedFit(Method):
 
     def invert(self, signals: NDArray[Any]) -> Estimate:
         """A chunk of cases at a time; see :class:`~dexsy_bench.method.Method`."""
-        parts = [self._invert(signals[start : start + CHUNK]) for start in range(0, len(signals), CHUNK)]
-        return Estimate(
-            np.concatenate([part.distributions for part in parts]),
-            diagnostics={name: np.concatenate([p.diagnostics[name] for p in parts]) for name in parts[0].diagnostics},
-        )
+        return in_chunks(self._invert, signals, CHUNK)
 
     def _invert(self, signals: NDArray[Any]) -> Estimate:
         y, outside = self.compression.project(signals)

@@ -35,7 +35,7 @@ def run(tmp_path_factory):
     out = folder / "run"
     result = call(
         "run", "-s", "two_compartment", "--snr", 100, "--snr", 300, "-n", 3, "-m", "prior_mean", "-m", "shy",
-        "--include", method, "--out", out, "--jobs", 1, "--keep-estimates",
+        "--include", method, "--out", out, "--jobs", 1, "--keep-estimates", 16,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     return out

@@ -3,17 +3,20 @@
 import pandas as pd
 import pytest
 
-from dexsy_bench.bounds import FLOOR, LIMIT, shares
+from dexsy_bench.bounds import shares
 from dexsy_bench.leaderboard import leaderboard, select
 from dexsy_bench.tables import blocks, legend
 
+FLOOR, LIMIT = "nothing", "everything"
 SCORES = {FLOOR: [1.0, 3.0], LIMIT: [0.2, 0.2], "half": [0.6, 1.6], "worse": [2.0, 4.0]}
 
 
 def row(label, case, kl, snr=30.0, status="ok"):
-    family = "reference" if label in (FLOOR, LIMIT) else "classical"
+    bound = {FLOOR: "floor", LIMIT: "limit"}.get(label, "")
+    family = "reference" if bound else "classical"
     return {
-        "method": label, "options": "", "label": label, "family": family, "told": "", "tuning": "default",
+        "method": label, "options": "", "label": label, "family": family, "bound": bound, "told": "",
+        "tuning": "default",
         "scenario": "two", "snr": snr, "case": case, "status": status, "reason": "", "kl": kl,
         "seconds": 1.0, "seconds_alone": 1.0,
     }  # fmt: skip

@@ -13,7 +13,7 @@ def job(label="m", start=0, stop=4, key="k", snr=30.0):
     from dexsy_bench.jobs import Job
 
     given = (("a", 1),) if label != "m" else ()
-    return Job("m", given, (), "default", "classical", "", "s", snr, start, stop, key)
+    return Job("m", given, (), "default", "classical", "", "", "s", snr, start, stop, key)
 
 
 def outcome(of, value=1.0, **extra):
@@ -22,8 +22,8 @@ def outcome(of, value=1.0, **extra):
     return Outcome(rows, estimates, tuple(range(of.start, of.stop)))
 
 
-def put(store, of, value=1.0, estimates=False, **extra):
-    store.write(Shard.of(of), outcome(of, value, **extra), estimates)
+def put(store, of, value=1.0, keep_below=0, **extra):
+    store.write(Shard.of(of), outcome(of, value, **extra), keep_below)
 
 
 def test_rows_come_back_as_they_were_in_a_fixed_order(tmp_path):
@@ -69,10 +69,10 @@ def test_a_store_knows_what_it_holds_when_opened_again(tmp_path):
 def test_replaced_rows_leave_the_table_but_not_the_folder(tmp_path, new, cases, reopened):
     store = Store(tmp_path)
     with store:
-        put(store, job(), 1.0, estimates=True)
+        put(store, job(), 1.0, keep_below=100)
         put(store, job(snr=31.0), 1.0)
     with Store(tmp_path) if reopened else store as again:
-        put(again, new, 2.0, estimates=True)
+        put(again, new, 2.0, keep_below=100)
     frame = load_rows(tmp_path)
     assert list(frame[frame.snr == 30.0].case) == list(cases)
     assert (frame.snr == 31.0).sum() == 4
@@ -94,12 +94,12 @@ def test_a_disk_that_refuses_leaves_the_folder_as_it_was(tmp_path, monkeypatch, 
         raise OSError(code, os.strerror(code))
 
     with Store(tmp_path) as store:
-        put(store, job(), 1.0, estimates=True)
+        put(store, job(), 1.0, keep_below=100)
         before = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*"))
         with monkeypatch.context() as full:
             full.setattr(os, "fsync", refuse)
             with pytest.raises(StoreError, match=os.strerror(code)):
-                put(store, job(stop=16), 2.0, estimates=True)
+                put(store, job(stop=16), 2.0, keep_below=100)
         assert sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*")) == before
         assert store.holds(Shard.of(job()))
         put(store, job(stop=16), 2.0)
@@ -121,18 +121,18 @@ def test_death_at_any_step_never_doubles_a_row_nor_leaves_half_a_shard(tmp_path,
         return call
 
     with Store(tmp_path) as store:
-        put(store, job(), 1.0, estimates=True)
+        put(store, job(), 1.0, keep_below=100)
     child = os.fork()
     if child == 0:
         os.fsync, os.replace = mortal(os.fsync), mortal(os.replace)
         with Store(tmp_path) as store:
-            put(store, job(stop=16), 2.0, estimates=True)
+            put(store, job(stop=16), 2.0, keep_below=100)
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, "it was to die before the end"
     with Store(tmp_path) as store:
         assert not list(tmp_path.glob("*/.*.tmp"))
-        if not store.holds(Shard.of(job(stop=16)), estimates=True):
-            put(store, job(stop=16), 2.0, estimates=True)
+        if not store.holds(Shard.of(job(stop=16)), keep_below=100):
+            put(store, job(stop=16), 2.0, keep_below=100)
     frame = load_rows(tmp_path)
     assert list(frame.case) == list(range(16))
     assert (frame.js == 2.0).all()
@@ -183,14 +183,19 @@ def test_one_writer_at_a_time(tmp_path):
 
 def test_estimates_are_found_by_case(tmp_path):
     with Store(tmp_path) as store:
-        put(store, job(), 1.0, estimates=True)
-        put(store, job(start=16, stop=18), 2.0, estimates=True)
+        put(store, job(), 1.0, keep_below=100)
+        put(store, job(start=16, stop=18), 2.0, keep_below=100)
         put(store, job("m[a=1]"), 3.0)
-        assert store.holds(Shard.of(job()), estimates=True)
-        assert not store.holds(Shard.of(job("m[a=1]")), estimates=True)
+        assert store.holds(Shard.of(job()), keep_below=100)
+        assert not store.holds(Shard.of(job("m[a=1]")), keep_below=100)
         failure = job(start=32, stop=34)
-        store.write(Shard.of(failure), Outcome(failed(failure, "timeout", "late")), estimates=True)
-        assert store.holds(Shard.of(failure), estimates=True), "there is nothing to compute again"
+        store.write(Shard.of(failure), Outcome(failed(failure, "timeout", "late")), keep_below=100)
+        assert store.holds(Shard.of(failure), keep_below=100), "there is nothing to compute again"
+        put(store, job(snr=99.0, stop=8), 1.0, keep_below=4)
+        assert store.holds(Shard.of(job(snr=99.0, stop=8)), keep_below=4)
+        assert not store.holds(Shard.of(job(snr=99.0, stop=8)), keep_below=8), "more estimates are wanted than were kept"
+        put(store, job(snr=99.0, start=16, stop=18), 1.0, keep_below=4)
+        assert store.holds(Shard.of(job(snr=99.0, start=16, stop=18)), keep_below=4), "none of its cases is wanted"
     assert load_estimate(tmp_path, "m", "s", 30.0, 17).tolist() == [[[2.0, 2.0], [2.0, 2.0]]]
     for absent in [("m", "s", 30.0, 32), ("m", "s", 30.0, 9), ("m", "s", 31.0, 0), ("m[a=1]", "s", 30.0, 0)]:
         assert load_estimate(tmp_path, *absent) is None

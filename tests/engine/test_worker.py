@@ -45,10 +45,10 @@ def test_rows_hold_what_the_scorer_says(folder):
 
 def test_estimates_are_those_of_valid_cases(folder):
     job = jobs_of(folder, "fingerprint")[1]
-    outcome = work(job, keep_estimates=True)
+    outcome = work(job, keep_below=100)
     assert outcome.cases == (16, 17)
     np.testing.assert_array_equal(outcome.estimates, np.full((2, 1, 16, 16), 1 / 256))
-    assert work(jobs_of(folder, "negative")[1], keep_estimates=True).estimates is None
+    assert work(jobs_of(folder, "negative")[1], keep_below=100).estimates is None
 
 
 def test_a_method_is_prepared_once_a_cell(folder):
@@ -118,7 +118,7 @@ REFUSING = """class Refusing(Method):
 
 def test_a_refused_case_has_a_reason_and_no_scores(folder):
     (folder / "refusing.py").write_text(faults.HEAD + REFUSING)
-    outcome = work(jobs_of(folder, "refusing")[1], keep_estimates=True)
+    outcome = work(jobs_of(folder, "refusing")[1], keep_below=100)
     given, refused = outcome.rows
     assert (given["status"], refused["status"]) == ("ok", "unsupported")
     assert refused["reason"] == "two runs disagree"

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dexsy_bench.metrics import METRICS, score
+from dexsy_bench.metrics import METRICS, READINGS, score
 from dexsy_bench.problem import Acquisition
 
 COLUMNS = [
     "kl", "js", "w1", "topk", "topk_precision", "topk_position", "topk_mass",
     "exchange", "exchange_k", "dei", "psnr", "ssim", "nmse", "residual",
     "coverage_50", "coverage_80", "coverage_95", "coverage_fractions", "coverage_positions", "crps", "energy",
+    "peaks_true", "peaks_found", "exchange_true", "exchange_found",
 ]  # fmt: skip
 
 
@@ -25,10 +26,19 @@ def select(cases, chosen):
 
 def test_the_columns_are_those_of_the_results_format(cases, others, problem):
     scores = score(cases, others, problem)
-    assert list(scores) == list(METRICS) == COLUMNS
+    assert list(scores) == [*METRICS, *READINGS] == COLUMNS
     for column in scores.values():
         assert column.shape == (4,)
         assert column.dtype == np.float64
+
+
+def test_readings_of_the_truth_are_the_same_for_every_estimate(cases, others, problem):
+    perfect, other = (score(cases, f, problem) for f in (cases.distributions, others))
+    for name in ("peaks", "exchange"):
+        np.testing.assert_array_equal(perfect[f"{name}_found"], perfect[f"{name}_true"])
+        np.testing.assert_array_equal(other[f"{name}_true"], perfect[f"{name}_true"])
+        assert (other[f"{name}_found"] != other[f"{name}_true"]).any()
+    np.testing.assert_allclose(other["exchange"], np.abs(other["exchange_found"] - other["exchange_true"]))
 
 
 def test_the_truth_scores_perfectly(cases, problem):
