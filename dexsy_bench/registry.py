@@ -181,6 +181,8 @@ class Registry:
         if name not in self._loaded:
             loaded = self._load(name)
             if issubclass(loaded, Wrapper):
+                if re.match(rf"{name}(\[|$)", str(loaded.Options().method)):
+                    raise PluginError(f"method '{name}' wraps itself by default: give its option `method` another one")
                 body = {"registry": self, "__doc__": loaded.__doc__, "__module__": loaded.__module__}
                 loaded = type(loaded.__name__, (loaded,), body)
             for attribute, kind in (("told", frozenset), ("variants", tuple), ("search_space", Mapping)):

@@ -7,6 +7,7 @@ import numpy as np
 from dexsy_bench import seeds
 from dexsy_bench.inference.replicates import noise_sd, replicates
 from dexsy_bench.method import Estimate, Wrapper
+from dexsy_bench.numerics.compression import has_spare_data
 from dexsy_bench.numerics.compression import noise_sd as spread
 from dexsy_bench.physics import forward
 
@@ -33,8 +34,7 @@ class Bootstrap(Wrapper):
                 raise ValueError("samples must be at least 2")
 
     def supports(self, problem):
-        blank = np.ones((1, *problem.acquisition.signal_shape[1:]))
-        if np.isnan(spread(problem, blank)).any():
+        if not has_spare_data(problem):
             return "it needs more data than the kernel has singular values, to estimate the noise"
         return super().supports(problem)
 

@@ -79,7 +79,7 @@ def test_suites_name_scenarios_that_exist():
     assert {"quick", "core", "stress", "full"} <= set(registry.suites)
     for suite in registry.suites.values():
         assert set(suite.scenarios) <= set(registry.scenario_names), suite.name
-    assert registry.suite("core").cases == 128
+    assert registry.suite("core").cases == 32
     assert registry.suite("quick").snr == (30, 300)
 
 
@@ -357,3 +357,20 @@ def test_digest_of_a_folder_covers_its_weights(write):
     assert registry.method_digest("net") == before
     write("net/weights.safetensors", "2")
     assert registry.method_digest("net") != before
+
+
+def test_a_wrapper_of_itself_is_refused(tmp_path):
+    (tmp_path / "mirror.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from dexsy_bench.method import Wrapper\n\n\n"
+        "class Mirror(Wrapper):\n"
+        '    """Itself."""\n\n'
+        '    name = "mirror"\n\n'
+        "    @dataclass(frozen=True)\n"
+        "    class Options:\n"
+        '        method: str = "mirror"\n\n'
+        "    def invert(self, signals):\n"
+        "        return self.wrapped(signals)\n"
+    )
+    with pytest.raises(PluginError, match="'mirror' wraps itself"):
+        Registry([tmp_path / "mirror.py"]).method("mirror")
