@@ -6,10 +6,10 @@ from typing import Literal
 
 import numpy as np
 
-from dexsy_bench.method import Estimate, Method, normalised
+from dexsy_bench.method import Estimate, Method, in_chunks, normalised
 from dexsy_bench.numerics import alpha as rules
 from dexsy_bench.numerics import block_pivoting, certificate, dual_newton, magnitudes, roughness
-from dexsy_bench.numerics.compression import Compression, noise_sd
+from dexsy_bench.numerics.compression import Compression, has_spare_data, noise_sd
 
 SOLVERS = {
     0: dual_newton.solve,
@@ -17,6 +17,12 @@ SOLVERS = {
     2: partial(block_pivoting.solve, order=2),
 }
 PATHS = {0: np.geomspace(1e-4, 1e2, 20), 1: np.geomspace(1e-3, 1e3, 20), 2: np.geomspace(1e-3, 1e3, 20)}
+NODES = np.array([0, 3, 5, 8, 11, 14, 16, 19])
+"""Of a path of order 0, those that are solved: the misfit at the others is interpolated."""
+
+LIMITED = ("ftest", "discrepancy")
+"""Rules that take the largest alpha up to some misfit."""
+
 CHUNK = 64
 
 EM_TOLERANCE = 1e-2
@@ -77,16 +83,9 @@ class Tikhonov(Method):
         self.compression = Compression(problem, symmetric=self.options.symmetric)
         self.solve = partial(SOLVERS[self.options.order], self.compression)
         self.path = PATHS[self.options.order]
-        steps = range(len(self.path))
-        self.walk = steps[::-1] if self.options.order == 0 else steps
 
     def invert(self, signals):
-        chunks = [self._invert(signals[start : start + CHUNK]) for start in range(0, len(signals), CHUNK)]
-        names = chunks[0].diagnostics
-        return Estimate(
-            np.concatenate([chunk.distributions for chunk in chunks]),
-            diagnostics={name: np.concatenate([chunk.diagnostics[name] for chunk in chunks]) for name in names},
-        )
+        return in_chunks(self._invert, signals, CHUNK)
 
     def _invert(self, signals):
         data, choice, settled = signals, self._choose(signals), {}
@@ -119,34 +118,57 @@ class Tikhonov(Method):
         if isinstance(rule, float):
             return Choice(np.full(n, rule), np.zeros(n, dtype=bool), None, np.zeros(n, dtype=int))
         y, outside = self.compression.project(signals)
+        search = self._walk if self.options.order == 0 or rule not in LIMITED else self._meet
+        index, warm, iterations = search(signals, y, outside)
+        # Curvature is not defined at the very ends.
+        margin = 1 if rule == "lcurve" else 0
+        at_edge = (index <= margin) | (index >= len(self.path) - 1 - margin)
+        return Choice(self.path[index], at_edge, warm, iterations)
+
+    def _meet(self, signals, y, outside):
+        """The last alpha before the one that has the misfit at which a rule draws the line."""
+        n_data, iterations = self.compression.n_data, 0
+        if self.options.alpha == "ftest":
+            reference = self.solve(y, self.path[0], loose=True, dof=True)
+            limit = rules.ftest_limit(reference.misfit + outside, reference.dof, n_data)
+            iterations = reference.iterations
+        else:
+            limit = rules.discrepancy_limit(noise_sd(self.problem, signals), n_data)
+        ends = self.path[0], self.path[-1]
+        alpha, warm, rounds = block_pivoting.meet(self.compression, y, limit - outside, *ends, order=self.options.order)
+        return np.searchsorted(self.path, alpha, side="right") - 1, warm, iterations + rounds
+
+    def _walk(self, signals, y, outside):
+        """What the rule says to the solutions along the path, each the start of the next."""
+        rule, n_data = self.options.alpha, self.compression.n_data
+        downhill = self.options.order == 0
+        nodes = NODES if downhill and rule not in ("gcv", "lcurve") else np.arange(len(self.path))
+        sigma = noise_sd(self.problem, signals) if rule == "discrepancy" else None
         solutions, warm = {}, None
-        for k in self.walk:  # each solution is the start of the next
+        for k in nodes[::-1] if downhill else nodes:
             counted = rule == "gcv" or (rule == "ftest" and k == 0)
             solutions[k] = self.solve(y, self.path[k], warm, loose=True, dof=counted)
-            warm = solutions[k].warm
-        solutions = [solutions[k] for k in range(len(self.path))]
-        misfit, penalty = (np.stack([getattr(s, name) for s in solutions]) for name in ("misfit", "penalty"))
-        n_data = self.compression.n_data
+            warm, residual = solutions[k].warm, solutions[k].misfit + outside
+            if sigma is not None and len(solutions) > 1 and (residual <= rules.discrepancy_limit(sigma, n_data)).all():
+                break  # smaller ones fit as well
+        nodes = np.array(sorted(solutions))
+        solutions = [solutions[k] for k in nodes]
+        misfit = rules.between(nodes, np.stack([s.misfit for s in solutions]), len(self.path))
         if rule == "ftest":
             index = rules.ftest(misfit + outside, solutions[0].dof[None], n_data)
         elif rule == "gcv":
             index = rules.gcv(misfit + outside, np.stack([s.dof for s in solutions]), n_data)
         elif rule == "lcurve":
-            index = rules.lcurve(misfit, penalty)
+            index = rules.lcurve(misfit, np.stack([s.penalty for s in solutions]))
         elif rule == "brd":
             index = rules.brd(misfit, self.path)
         elif rule == "discrepancy":
-            index = rules.discrepancy(misfit + outside, noise_sd(self.problem, signals), n_data)
+            index = rules.discrepancy(misfit + outside, sigma, n_data)
         else:
             raise ValueError(f"no rule {rule!r} for alpha")
-        # Curvature is not defined at the very ends.
-        margin = 1 if rule == "lcurve" else 0
-        return Choice(
-            self.path[index],
-            (index <= margin) | (index >= len(self.path) - 1 - margin),
-            np.stack([s.warm for s in solutions])[index, np.arange(n)],
-            np.sum([s.iterations for s in solutions], axis=0),
-        )
+        next_node = np.searchsorted(nodes, index)
+        warm = np.stack([s.warm for s in solutions])[next_node, np.arange(len(y))]
+        return index, warm, np.sum([s.iterations for s in solutions], axis=0)
 
     def _expect(self, signals, data, sigma, choice):
         """Magnitudes replaced by their expected part in phase with the fit to them, until the data settle."""
@@ -170,9 +192,8 @@ class Tikhonov(Method):
         return data, {"sigma": sigma, "fixed_point": moved}
 
     def supports(self, problem):
-        blank = np.ones((1, *problem.acquisition.signal_shape[1:]))
         estimates_noise = self.options.alpha == "discrepancy" or self.options.rician
-        if estimates_noise and np.isnan(noise_sd(problem, blank)).any():
+        if estimates_noise and not has_spare_data(problem):
             return "an estimate of the noise needs more data than the kernel has singular values"
         if self.options.symmetric and not (problem.k1.shape == problem.k2.shape and (problem.k1 == problem.k2).all()):
             return "symmetric needs the same b values and the same grid on both axes"

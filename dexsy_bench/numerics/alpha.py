@@ -21,10 +21,7 @@ HEEL = 0.1
 def ftest(residual: Floats, dof: Floats, n_data: int) -> Indices:
     """Largest alpha that fits as well as the least regularised solution, by an F test at even odds.
 
-    With ``V`` the squared residual norm and the first alpha of the path as reference 0, the increase
-    ``(V - V_0) / V_0 * (n - dof_0) / dof_0`` is compared with the median of F(dof_0, n - dof_0): the rule of CONTIN
-    (Provencher, Comput. Phys. Commun. 27, 213, 1982). A misfit that no distribution explains, such as that of the
-    noise floor of magnitude data, is in V_0 as well and does not count.
+    The first alpha of the path is the reference of :func:`ftest_limit`.
 
     Parameters
     ----------
@@ -34,12 +31,21 @@ def ftest(residual: Floats, dof: Floats, n_data: int) -> Indices:
         Trace of the influence matrix.
     n_data : int
     """
-    from scipy.special import fdtr
+    return _last(residual <= ftest_limit(residual[0], dof[0], n_data))
 
-    reference = np.maximum(residual[0], np.finfo(np.float64).tiny)
-    dof_0 = np.clip(dof[0], 1.0, n_data - 1.0)
-    increase = (residual / reference - 1) * (n_data - dof_0) / dof_0
-    return _last(fdtr(dof_0, n_data - dof_0, np.maximum(increase, 0.0)) <= EVEN_ODDS)
+
+def ftest_limit(reference: Floats, dof: Floats, n_data: int) -> Floats:
+    """Squared residual norm that the F test allows, (N,), given that of a solution next to unregularised.
+
+    With ``V_0`` the reference and ``V`` a larger one, ``(V - V_0) / V_0 * (n - dof) / dof`` is compared with the median
+    of F(dof, n - dof): the rule of CONTIN (Provencher, Comput. Phys. Commun. 27, 213, 1982). A misfit that no
+    distribution explains, such as that of the noise floor of magnitude data, is in V_0 as well and does not count.
+    """
+    from scipy.special import fdtri
+
+    dof = np.clip(dof, 1.0, n_data - 1.0)
+    median = fdtri(dof, n_data - dof, EVEN_ODDS)
+    return np.asarray(reference * (1 + median * dof / (n_data - dof)))
 
 
 def gcv(residual: Floats, dof: Floats, n_data: int) -> Indices:
@@ -101,7 +107,12 @@ def discrepancy(residual: Floats, sigma: Floats, n_data: int) -> Indices:
         Noise SD.
     n_data : int
     """
-    return _last(residual <= n_data * sigma**2)
+    return _last(residual <= discrepancy_limit(sigma, n_data))
+
+
+def discrepancy_limit(sigma: Floats, n_data: int) -> Floats:
+    """Squared residual norm that noise of that SD explains, (N,)."""
+    return n_data * sigma**2
 
 
 def brd(residual: Floats, alphas: Floats) -> Indices:
@@ -124,6 +135,19 @@ def brd(residual: Floats, alphas: Floats) -> Indices:
     step, steepest = np.arange(len(slope))[:, None], np.argmax(slope, axis=0)
     below = np.where((slope <= HEEL) & (step < steepest), step + 1, 0).max(axis=0)
     return np.where(slope.max(axis=0) > HEEL, below, len(alphas) - 1)
+
+
+def between(nodes: Indices, residual: Floats, n_alphas: int) -> Floats:
+    """Residuals along a whole path of alphas, (A, N), from some of them, (nodes, N), by a cubic spline of logarithms.
+
+    Before the first node it stays as it is there.
+    """
+    from scipy.interpolate import CubicSpline
+
+    if len(nodes) == n_alphas:
+        return residual
+    spline = CubicSpline(nodes, np.log(np.maximum(residual, np.finfo(np.float64).tiny)))
+    return np.exp(spline(np.maximum(np.arange(n_alphas), nodes[0])))
 
 
 def _last(true: NDArray[np.bool_]) -> Indices:

@@ -7,9 +7,13 @@ is wrong, repeat; at the solution no sign is wrong (Judice & Pires, Comput. Oper
 J. Sci. Comput. 33, 3261, 2011). Should the number of wrong signs stop falling, projected Newton steps with a line
 search (Bertsekas, SIAM J. Control Optim. 20, 221, 1982) take over.
 
-On the free cells ``alpha L^T L = B`` is a narrow band, and A has few rows: the minimum is
-``B^-1 A^T (1 + A B^-1 A^T)^-1 y``, a banded Cholesky factor and a small dense one. Rows of A far below alpha are left
-out of it until the signs have settled, and then come in by conjugate gradients.
+On the free cells ``L^T L = R`` is a narrow band, and A has few rows: the minimum is
+``R^-1 A^T (alpha + A R^-1 A^T)^-1 y``, a banded Cholesky factor and a small dense one. Rows of A far below alpha are
+left out of it until the signs have settled, and then come in by conjugate gradients.
+
+Since alpha stands in the small factor alone, the alpha that has a given misfit is found in the same rounds as the free
+cells: each takes the root of ``||alpha (alpha + A R^-1 A^T)^-1 y||^2`` (Hebden 1973; More, Lect. Notes Math. 630, 105,
+1978) over the cells that are free by then.
 """
 
 from __future__ import annotations
@@ -46,9 +50,27 @@ START = 0.1
 """The first guess is the order-0 solution at this multiple of alpha, and the cells next to it: too few settle sooner
 than too many."""
 
+START_LEAST = 1e-9
+"""But not below this multiple of the largest squared row norm of A, where order 0 takes longer than it saves."""
+
 LOOSE_ROUNDS = 2
 """Rounds of a loose solution that has a neighbour to start from. It is the minimum over the cells that are free by
 then, as it is: its misfit and penalty differ from the exact ones less than those of its positive part."""
+
+FEW_WRONG = 0.03
+"""Share of the free cells with a wrong sign at which the misfit is close enough to choose alpha by."""
+
+SETTLED = 0.05
+"""Change of log alpha in a round at which it has settled."""
+
+REACH = 10.0
+"""Factor by which alpha moves in a round at most: the free cells are those of the last one."""
+
+MEET_FROM = 0.75
+"""Where between the ends, by logarithm, the search of an alpha starts: smooth solutions lie in the upper half."""
+
+MEET_ROUNDS = 20
+"""Rounds in the search of an alpha."""
 
 
 class FreeSystem:
@@ -59,31 +81,58 @@ class FreeSystem:
     a : Compression
     leading : int
         Rows of A in the preconditioner.
-    alpha : float
     order : int
     free : (D1, D2) of bool
     """
 
-    def __init__(self, a: Compression, leading: int, alpha: float, order: int, free: NDArray[np.bool_]) -> None:
+    def __init__(self, a: Compression, leading: int, order: int, free: NDArray[np.bool_]) -> None:
         from scipy.linalg import lapack
 
         self.a, self.free = a, free
-        bands, self.cells = roughness.banded(free, order)
-        self.bands = alpha * bands
+        self.bands, self.cells = roughness.banded(free, order)
         self.factor, info = lapack.dpbtrf(self.bands, lower=1)
         if info != 0:
-            raise np.linalg.LinAlgError(f"the roughness penalty is not positive definite at alpha = {alpha:g}")
+            raise np.linalg.LinAlgError(f"the roughness penalty of order {order} is not positive definite")
         self.half, _ = lapack.dtbtrs(self.factor, a.columns[self.cells, :leading], uplo="L")
-        self.capacitance = np.eye(leading) + self.half.T @ self.half
-        self.cholesky, _ = lapack.dpotrf(self.capacitance, lower=1)
+        self.gram = self.half.T @ self.half
+
+    def weigh(self, alpha: float) -> None:
+        """Factorise for an alpha."""
+        from scipy.linalg import lapack
+
+        self.alpha = alpha
+        self.cholesky, _ = lapack.dpotrf(self.gram + alpha * np.eye(len(self.gram)), lower=1)
 
     def leading(self, y: Floats) -> Floats:
         """The solution with the leading rows alone."""
         from scipy.linalg import lapack
 
-        residual, _ = lapack.dpotrs(self.cholesky, y[: len(self.cholesky)], lower=1)
-        x, _ = lapack.dtbtrs(self.factor, self.half @ residual, uplo="L", trans="T")
+        x, _ = lapack.dtbtrs(self.factor, self.half @ self._dual(y), uplo="L", trans="T")
         return np.asarray(x)
+
+    def _dual(self, y: Floats) -> Floats:
+        """The residual over alpha, in the leading rows."""
+        from scipy.linalg import lapack
+
+        residual, _ = lapack.dpotrs(self.cholesky, y[: len(self.gram)], lower=1)
+        return np.asarray(residual)
+
+    def meet(self, y: Floats, limit: float, low: float, high: float) -> float:
+        """The alpha between low and high at which the misfit of the leading solution is the limit, or the end next."""
+        from scipy.optimize import brentq
+
+        def excess(log_alpha: float) -> float:
+            self.weigh(float(np.exp(log_alpha)))
+            residual = self.alpha * self._dual(y)
+            return float(residual @ residual + beyond - limit)
+
+        beyond = float((y[len(self.gram) :] ** 2).sum())
+        ends = float(np.log(low)), float(np.log(high))
+        if excess(ends[0]) >= 0:
+            return low
+        if excess(ends[1]) <= 0:
+            return high
+        return float(np.exp(brentq(excess, *ends, xtol=SETTLED / 10)))
 
     def exact(self, y: Floats, rtol: float = 1e-12, max_steps: int = 50) -> Floats:
         """The solution with all rows, by conjugate gradients preconditioned with the leading ones."""
@@ -112,7 +161,7 @@ class FreeSystem:
     def _smooth(self, x: Floats) -> Floats:
         from scipy.linalg.blas import dsbmv
 
-        return np.asarray(dsbmv(self.bands.shape[0] - 1, 1.0, self.bands, x, lower=1))
+        return np.asarray(dsbmv(self.bands.shape[0] - 1, self.alpha, self.bands, x, lower=1))
 
     def _precondition(self, r: Floats) -> Floats:
         from scipy.linalg import lapack
@@ -120,7 +169,7 @@ class FreeSystem:
         half, _ = lapack.dtbtrs(self.factor, r, uplo="L")
         weak, _ = lapack.dpotrs(self.cholesky, self.half.T @ half, lower=1)
         x, _ = lapack.dtbtrs(self.factor, half - self.half @ weak, uplo="L", trans="T")
-        return np.asarray(x)
+        return np.asarray(x) / self.alpha
 
     def place(self, x: Floats) -> Floats:
         """The cells on the grid, (D1, D2)."""
@@ -130,7 +179,8 @@ class FreeSystem:
 
     def dof(self) -> float:
         """Trace of the influence matrix, but for components far below alpha."""
-        return float(len(self.capacitance) - np.trace(np.linalg.inv(self.capacitance)))
+        weighted = self.gram + self.alpha * np.eye(len(self.gram))
+        return float(len(weighted) - self.alpha * np.trace(np.linalg.inv(weighted)))
 
 
 class Case:
@@ -141,11 +191,14 @@ class Case:
 
     def __init__(self, a: Compression, y: Floats, alpha: float, order: int) -> None:
         self.a, self.y, self.alpha, self.order = a, y, alpha, order
-        # At least one: LAPACK writes beyond empty arrays.
-        self.leading = max(1, int((a.scale**2 > LEADING * alpha).sum()))
+        self.leading = self._leading(alpha)
         self.scale = float(np.abs(a.adjoint(y[None])).max()) or 1.0
         self.system: FreeSystem | None = None
         self.rounds, self.exact = 0, True
+
+    def _leading(self, alpha: float) -> int:
+        # At least one: LAPACK writes beyond empty arrays.
+        return max(1, int((self.a.scale**2 > LEADING * alpha).sum()))
 
     def gradient(self, f: Floats) -> Floats:
         """Gradient of the objective, (D1, D2)."""
@@ -166,8 +219,13 @@ class Case:
             self.system = None
             return np.zeros(free.shape)
         if self.system is None or (self.system.free != free).any():
-            self.system = FreeSystem(self.a, self.leading, self.alpha, self.order, free)
+            self.system = FreeSystem(self.a, self.leading, self.order, free)
+            self.system.weigh(self.alpha)
         return self.system.place((self.system.exact if self.exact else self.system.leading)(self.y))
+
+    def wrong(self, x: Floats, free: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Cells with a sign that the solution does not have: free and negative, or held with a falling objective."""
+        return np.where(free, x < -SIGN_TOLERANCE * x.max(), self.gradient(x) < -KKT_TOLERANCE * self.scale)
 
     def exchange(self, free: NDArray[np.bool_], max_rounds: int) -> tuple[Floats, NDArray[np.bool_], bool]:
         """Exchange all wrong signs at once, while their number falls: f, the cells to free next, converged."""
@@ -176,7 +234,7 @@ class Case:
         for _ in range(max_rounds):
             self.rounds += 1
             x = f = self.minimum(free)
-            wrong = np.where(free, x < -SIGN_TOLERANCE * x.max(), self.gradient(x) < -KKT_TOLERANCE * self.scale)
+            wrong = self.wrong(x, free)
             count = int(wrong.sum())
             if count == 0:
                 return np.maximum(x, 0.0), free, True
@@ -216,6 +274,26 @@ class Case:
         """Largest violation of the optimality conditions relative to ``max |A^T y|``."""
         return float(np.abs(np.where(f > 0, gradient, np.minimum(gradient, 0.0))).max() / self.scale)
 
+    def meet(self, limit: float, low: float, high: float, free: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Move alpha between low and high to where the misfit is the limit: the cells that are free there, roughly."""
+        self.exact = False
+        for _ in range(MEET_ROUNDS):
+            if not free.any():  # no alpha makes a difference
+                self.alpha = high if float(self.y @ self.y) <= limit else low
+                break
+            self.rounds += 1
+            before = self.alpha
+            near, far = max(low, before / REACH), min(high, before * REACH)
+            self.leading = self._leading(near)
+            self.system = FreeSystem(self.a, self.leading, self.order, free)
+            self.alpha = self.system.meet(self.y, limit, near, far)
+            self.system.weigh(self.alpha)
+            wrong = self.wrong(self.minimum(free), free)
+            if wrong.sum() <= FEW_WRONG * free.sum() and abs(np.log(self.alpha / before)) <= SETTLED:
+                break
+            free = free ^ wrong
+        return free
+
     def solve(self, free: NDArray[np.bool_], loose: bool, max_rounds: int) -> tuple[Floats, NDArray[np.bool_], bool]:
         """f, the cells to free next, converged."""
         self.exact = False
@@ -249,14 +327,11 @@ def solve(
     ``warm``, (N, D1, D2) of bool, are cells to free first. A path of loose solutions is
     better walked from small alphas to large ones: cells are freed faster than held.
     """
-    from scipy.ndimage import binary_dilation
-
     alpha = np.broadcast_to(np.asarray(alpha, dtype=np.float64), len(y))
     if loose and warm is not None:
         max_rounds = LOOSE_ROUNDS
     if warm is None:
-        start = dual_newton.solve(a, y, START * alpha, loose=True).f > 0
-        warm = binary_dilation(start, np.ones((1, 3, 3), dtype=bool))
+        warm = _guess(a, y, alpha)
     cases = [Case(a, y[n], alpha[n], order) for n in range(len(y))]
     solved = [case.solve(warm[n], loose, max_rounds) for n, case in enumerate(cases)]
     f, free, converged = (np.stack(column) for column in zip(*solved, strict=True))
@@ -266,3 +341,43 @@ def solve(
     return Solution(
         f, misfit, penalty, rounds, converged, free, np.array([case.dof() for case in cases]) if dof else None
     )
+
+
+def meet(
+    a: Compression, y: Floats, limit: Floats, low: float, high: float, *, order: int
+) -> tuple[Floats, NDArray[np.bool_], NDArray[np.intp]]:
+    """The alphas at which N cases have a given misfit, for about as much as one solution.
+
+    The misfit grows with alpha. It is that of the leading rows, over cells of which a few have a wrong sign: enough to
+    tell between alphas a factor of two apart.
+
+    Parameters
+    ----------
+    a, y, order
+        As in :func:`solve`.
+    limit : (N,)
+        ``||A f - y||^2`` to meet.
+    low, high : float
+        The ends: what is returned where the misfit is larger, or smaller, on the whole way between them.
+
+    Returns
+    -------
+    alpha : (N,)
+    warm : (N, D1, D2) of bool
+        What :func:`solve` can start from there.
+    rounds : (N,)
+    """
+    first = float(low ** (1 - MEET_FROM) * high**MEET_FROM)
+    warm = _guess(a, y, np.full(len(y), first))
+    cases = [Case(a, row, first, order) for row in y]
+    free = [case.meet(float(limit[n]), low, high, warm[n]) for n, case in enumerate(cases)]
+    return np.array([case.alpha for case in cases]), np.stack(free), np.array([case.rounds for case in cases])
+
+
+def _guess(a: Compression, y: Floats, alpha: Floats) -> NDArray[np.bool_]:
+    """Cells to free first without a neighbour to start from."""
+    from scipy.ndimage import binary_dilation
+
+    first = np.maximum(START * alpha, START_LEAST * a.scale[0] ** 2)
+    start = dual_newton.solve(a, y, first, loose=True).f > 0
+    return np.asarray(binary_dilation(start, np.ones((1, 3, 3), dtype=bool)))

@@ -188,6 +188,27 @@ def test_loose_solutions_are_good_enough_to_choose_alpha_by(order, core):
         np.testing.assert_allclose(loose.penalty, exact.penalty, rtol=0.05)
 
 
+@pytest.mark.parametrize("order", [1, 2])
+def test_the_alpha_of_a_misfit_is_found(order, core):
+    """The exact solution at the alpha that is found has the misfit that was asked for."""
+    a, y = core
+    wanted = SOLVERS[order](a, y, np.geomspace(0.1, 100, len(y))).misfit
+    alpha, warm, rounds = block_pivoting.meet(a, y, wanted, 1e-3, 1e3, order=order)
+    np.testing.assert_allclose(np.log(alpha), np.log(np.geomspace(0.1, 100, len(y))), atol=0.3)
+    solution = SOLVERS[order](a, y, alpha, warm)
+    assert solution.converged.all()
+    np.testing.assert_allclose(solution.misfit, wanted, rtol=0.01)
+    assert (rounds < block_pivoting.MEET_ROUNDS).all()
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_misfit_out_of_reach_gives_the_end_next_to_it(order, core):
+    a, y = core
+    for limit, end in ((-1.0, 0.1), (1.1 * (y**2).sum(axis=1).max(), 10.0)):
+        alpha, _, _ = block_pivoting.meet(a, y, np.full(len(y), limit), 0.1, 10.0, order=order)
+        assert (alpha == end).all()
+
+
 @orders
 def test_a_symmetric_problem_has_a_symmetric_solution(order):
     """That of the whole problem with the signal and its transpose as two measurements."""
