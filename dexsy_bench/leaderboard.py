@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dexsy_bench import bounds
 from dexsy_bench.errors import UserError
 from dexsy_bench.metrics import METRICS
 from dexsy_bench.problem import Floats
-from dexsy_bench.statistics import bootstrap_means
+from dexsy_bench.statistics import bootstrap_means, by_specimen, paired_tests, resampled_means, tied_ranks
 
 DEFAULT_METRICS = ("kl", "js", "w1", "topk", "exchange", "residual")
 FAILURES = ("error", "timeout", "oom", "invalid", "unsupported", "missing")
@@ -61,6 +62,11 @@ def select(
     return rows if cases is None else rows[rows["case"] < cases]
 
 
+def default_metrics(rows: pd.DataFrame) -> list[str]:
+    """The default metrics that some row has a value of: without noise there is no residual over it."""
+    return [name for name in DEFAULT_METRICS if rows[name].notna().any()] or list(DEFAULT_METRICS)
+
+
 def check_metrics(rows: pd.DataFrame, metrics: Iterable[str]) -> None:
     """Raise TableError unless every metric exists and some row has a value of it."""
     ok = rows[rows["status"] == "ok"]
@@ -103,7 +109,9 @@ def leaderboard(
         `seconds_alone` (medians); `share` of the way from floor to limit (:mod:`dexsy_bench.bounds`);
         `metric`, `mean`, `low`, `high`; `scored` of `scorable` cases (a case where the metric is
         undefined for every method is not scorable) in `scored_cells` cells; `complete` (all scored);
-        `best` (best mean of the complete ones that are no references).
+        `best` (least mean loss of the complete ones that are no references) and `tied_best` (those that share the
+        first rank by :func:`dexsy_bench.statistics.tied_ranks`; the best alone where the values of single cases
+        cannot be compared).
 
     Raises
     ------
@@ -115,28 +123,47 @@ def leaderboard(
     if sort not in (*metrics, *COSTS, "label"):
         raise TableError(f"cannot sort by '{sort}'{choices(sort, [*metrics, *COSTS, 'label'])}")
 
-    results = _Results(rows, metrics)
+    results = Results(rows)
+    summaries = _Summaries(results, metrics)
     case_by = [column for column in by if column in CASE_COLUMNS]
     records: list[dict[str, Any]] = []
     samples: list[Floats] = []
     labelled = with_labels(rows)
     groups = results.cases.groupby(case_by, sort=True, dropna=False).indices if case_by else {(): results.every_case}
-    for key, columns in groups.items():
-        block = dict(zip(case_by, key if isinstance(key, tuple) else (key,), strict=True))
+    for block, (key, columns) in enumerate(groups.items()):
+        about = dict(zip(case_by, key if isinstance(key, tuple) else (key,), strict=True)) | {"block": block}
         share = bounds.shares(labelled.merge(results.cases.loc[columns], on=list(CASE_COLUMNS)))
         for label in range(len(results.labels)):
-            for record, sample in results.summarise(label, columns):
-                records.append(block | record | {"share": share.get(record["label"], np.nan)})
+            for record, sample in summaries.of(label, columns):
+                records.append(about | record | {"share": share.get(record["label"], np.nan)})
                 samples.append(sample)
     board = pd.DataFrame(records)
     board["mean"], board["low"], board["high"] = bootstrap_means(samples)
-    return _ranked(board, list(by), list(metrics), sort)
+    _mark_best(board, list(by), results, list(groups.values()))
+    return _in_order(board, list(by), list(metrics), sort)
 
 
-class _Results:
-    """The rows as arrays (labels L, cases K), so that what is not there shows as a hole."""
+class Results:
+    """The rows as arrays (labels L, cases K), so that what is not there shows as a hole.
 
-    def __init__(self, rows: pd.DataFrame, metrics: Sequence[str]) -> None:
+    Attributes
+    ----------
+    cases : DataFrame
+        CASE_COLUMNS of the K cases.
+    cell, specimen : (K,)
+        Numbers of the cell (scenario x SNR) and of the specimen (scenario and case) of each case.
+    labels : list of str
+        The L methods, in alphabetical order.
+    status : (L, K)
+        `missing` where there is no row.
+
+    Raises
+    ------
+    TableError
+        If there are two rows for one.
+    """
+
+    def __init__(self, rows: pd.DataFrame) -> None:
         keys = list(CASE_COLUMNS)
         rows = with_labels(rows)
         twice = rows[rows.duplicated([*keys, "label"])]
@@ -151,33 +178,71 @@ class _Results:
         self.cell = self.cases.groupby(["scenario", "snr"], dropna=False).ngroup().to_numpy()
         self.specimen = self.cases.groupby(["scenario", "case"], dropna=False).ngroup().to_numpy()
         self.labels = sorted(rows["label"].unique())
-        self.metrics = list(metrics)
-        at = (
+        self._rows = rows
+        self._at = (
             pd.Categorical(rows["label"], categories=self.labels).codes,
             rows[keys].merge(self.cases.reset_index(), on=keys, how="left")["index"].to_numpy(),
         )
+        self._columns: dict[str, Any] = {}
+        self.status = self.column("status", "missing", object)
+        self._ok = self.status == "ok"
 
-        def table(column: str, empty: Any, dtype: Any) -> Any:
+    def column(self, name: str, empty: Any = None, dtype: Any = object) -> Any:
+        """A column of the rows as (L, K), with `empty` where there is no row."""
+        if name not in self._columns:
             values = np.full((len(self.labels), len(self.cases)), empty, dtype=dtype)
-            values[at] = rows[column]
-            return values
+            values[self._at] = self._rows[name]
+            self._columns[name] = values
+        return self._columns[name]
 
-        self.status = table("status", "missing", object)
-        self.text = {name: table(name, None, object) for name in LABEL_COLUMNS}
-        ok = self.status == "ok"
-        self.values = {
-            name: np.where(ok, table(name, np.nan, float), np.nan) for name in (*dict.fromkeys(metrics), *COSTS)
-        }
-        # Undefined for every method that answered, such as the residual of a noiseless signal.
-        self.scorable = {name: ~(ok.any(axis=0) & ~np.isfinite(self.values[name]).any(axis=0)) for name in self.metrics}
+    def scores(self, name: str) -> Floats:
+        """A column of numbers as (L, K), NaN where a case failed."""
+        return np.where(self._ok, self.column(name, np.nan, float), np.nan)
 
-    def summarise(self, label: int, columns: Any) -> Iterable[tuple[dict[str, Any], Floats]]:
+    def scorable(self, metric: str) -> NDArray[np.bool_]:
+        """Of the cases (K,) all but those where it is undefined for every method that answered.
+
+        Such as the residual of a noiseless signal.
+        """
+        return np.asarray(~self._ok.any(axis=0) | np.isfinite(self.scores(metric)).any(axis=0))
+
+    def sample(self, values: Floats, columns: Any) -> Floats:
+        """What the bootstrap resamples to learn the mean over the cells of some cases: one number a specimen.
+
+        NaN among the values (of the cases `columns`) are left out, but empty where a cell has nothing else; a single
+        number where no cell has two cases.
+        """
+        scored = columns[np.isfinite(values)]
+        cell = self.cell[scored]
+        if not scored.size or np.unique(cell).size < np.unique(self.cell[columns]).size:
+            return np.empty(0)
+        influence = by_specimen(values[None, np.isfinite(values)], cell, self.specimen[scored])[1][0]
+        return np.asarray(influence if np.bincount(cell).max() > 1 else influence[:1])
+
+    def losses(self, metric: str, labels: Any, columns: Any) -> tuple[Floats, Floats]:
+        """:func:`dexsy_bench.statistics.by_specimen` of the losses of methods that have scores of all these cases."""
+        within = columns[self.scorable(metric)[columns]]
+        values = badness(metric, self.scores(metric)[np.ix_(labels, within)])
+        return by_specimen(values, self.cell[within], self.specimen[within])
+
+
+class _Summaries:
+    """What the table says of each method on some of the cases."""
+
+    def __init__(self, results: Results, metrics: Sequence[str]) -> None:
+        self.results, self.metrics = results, list(metrics)
+        self.text = {name: results.column(name) for name in LABEL_COLUMNS}
+        self.values = {name: results.scores(name) for name in (*dict.fromkeys(metrics), *COSTS)}
+        self.scorable = {name: results.scorable(name) for name in self.metrics}
+
+    def of(self, label: int, columns: Any) -> Iterable[tuple[dict[str, Any], Floats]]:
         """For each metric, the record of a method on these cases, and the sample whose mean is wanted."""
-        status = self.status[label, columns]
+        results = self.results
+        status = results.status[label, columns]
         about = {name: _joined(self.text[name][label]) for name in LABEL_COLUMNS}
         about["tuning"] = _joined(self.text["tuning"][label, columns]) or about["tuning"]
         common = (
-            {"label": self.labels[label], **about, "cells": np.unique(self.cell[columns]).size}
+            {"label": results.labels[label], **about, "cells": np.unique(results.cell[columns]).size}
             | {"asked": len(columns), "ok": int((status == "ok").sum())}
             | {name: int((status == name).sum()) for name in FAILURES}
             | {name: _median(self.values[name][label, columns]) for name in COSTS}
@@ -186,33 +251,17 @@ class _Results:
             within = columns[self.scorable[name][columns]]
             x = self.values[name][label, within]
             scored = within[np.isfinite(x)]
-            cells, scored_cells = np.unique(self.cell[within]).size, np.unique(self.cell[scored]).size
-            sample = np.empty(0)
-            if cells and scored_cells == cells:
-                sample = _specimen_sample(x[np.isfinite(x)], self.cell[scored], self.specimen[scored])
+            cells, scored_cells = (np.unique(results.cell[k]).size for k in (within, scored))
+            sample = results.sample(x, within)
+            by_case = METRICS[name].pairs and METRICS[name].target is not None
+            loss = _mean(results.sample(badness(name, x), within)) if by_case else badness(name, _mean(sample))
             yield (
                 common
                 | {"metric": name, "scored": scored.size, "scorable": within.size}
                 | {"scored_cells": scored_cells, "scorable_cells": cells}
-                | {"complete": 0 < scored.size == within.size},
+                | {"complete": 0 < scored.size == within.size, "badness": float(loss)},
                 sample,
             )
-
-
-def _specimen_sample(x: Floats, cell: Any, specimen: Any) -> Floats:
-    """One number a specimen, whose mean is the mean over cells of the cell means.
-
-    Each is the specimen's influence on that mean, so specimens can be resampled as a whole. In a
-    single cell they are the values themselves.
-    """
-    cell = np.unique(cell, return_inverse=True)[1]
-    specimen = np.unique(specimen, return_inverse=True)[1]
-    count = np.bincount(cell)
-    means = np.bincount(cell, x) / count
-    if count.max() < 2:
-        return np.array([means.mean()])  # one specimen a cell: nothing to resample
-    influence = np.bincount(specimen, (x - means[cell]) / count[cell])
-    return np.asarray(means.mean() + influence * influence.size / count.size)
 
 
 def badness(metric: str, values: Any) -> Any:
@@ -221,13 +270,24 @@ def badness(metric: str, values: Any) -> Any:
     return METRICS[metric].badness(values) if metric in METRICS else values
 
 
-def _ranked(board: pd.DataFrame, by: list[str], metrics: list[str], sort: str) -> pd.DataFrame:
-    """In the order of the table, with the best means marked."""
-    rank = [badness(metric, mean) for metric, mean in zip(board["metric"], board["mean"], strict=True)]
-    board["badness"] = np.array(rank, dtype=float)
-    fair = board[board["complete"] & (board["family"] != "reference") & board["mean"].notna()]
-    least = fair.groupby([*by, "metric"], dropna=False)["badness"].transform("min")
-    board["best"] = (board["badness"] == least.reindex(board.index)).fillna(False)
+def _mark_best(board: pd.DataFrame, by: list[str], results: Results, blocks: list[Any]) -> None:
+    """Mark the best of the complete methods, and those that share the first rank with it in that block."""
+    board["best"] = board["tied_best"] = False
+    fair = board[board["complete"] & (board["family"] != "reference")]
+    for _, part in fair.groupby([*by, "metric"], dropna=False):
+        metric = part["metric"].iloc[0]
+        best = (part["badness"] == part["badness"].min()).to_numpy()
+        board.loc[part.index, "best"] = best
+        if METRICS[metric].pairs:
+            labels = [results.labels.index(label) for label in part["label"]]
+            shares, influence = results.losses(metric, labels, blocks[part["block"].iloc[0]])
+            tests = paired_tests(shares, resampled_means(influence))
+            best = best | (tied_ranks(shares.mean(axis=1), tests) == 1)
+        board.loc[part.index, "tied_best"] = best
+
+
+def _in_order(board: pd.DataFrame, by: list[str], metrics: list[str], sort: str) -> pd.DataFrame:
+    """In the order of the table."""
     board["reference"] = board["family"] == "reference"
     if sort in metrics:
         first = board.loc[board["metric"] == sort, [*dict.fromkeys([*by, "label"]), "badness"]]
@@ -237,8 +297,9 @@ def _ranked(board: pd.DataFrame, by: list[str], metrics: list[str], sort: str) -
     board["metric_order"] = board["metric"].map({name: i for i, name in enumerate(metrics)})
     board = board.sort_values([*by, "reference", "order", "label", "metric_order"], ignore_index=True)
     head = [*by, "label", *(name for name in LABEL_COLUMNS if name not in by)]
-    tail = ["metric", "mean", "low", "high", "scored", "scorable", "scored_cells", "scorable_cells", "complete", "best"]
-    return board[[*head, "cells", "asked", "ok", *FAILURES, *COSTS, "share", *tail]]
+    tail = ["metric", "mean", "low", "high", "scored", "scorable", "scored_cells", "scorable_cells"]
+    marks = ["complete", "best", "tied_best"]
+    return board[[*head, "cells", "asked", "ok", *FAILURES, *COSTS, "share", *tail, *marks]]
 
 
 def _check_by(by: Sequence[str]) -> None:
@@ -249,6 +310,10 @@ def _check_by(by: Sequence[str]) -> None:
 
 def _joined(texts: Any) -> str:
     return ", ".join(dict.fromkeys(text for text in texts if text))
+
+
+def _mean(values: Floats) -> float:
+    return float(values.mean()) if values.size else float("nan")
 
 
 def _median(values: Floats) -> float:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cell:
-    """Text, bold where it is the best mean."""
+    """Text, bold where it is the best or tied with it."""
 
     text: str
     bold: bool = False
@@ -61,7 +61,7 @@ def name_of(column: str, value: Any) -> str:
 
 def _block(title: str, group: pd.DataFrame) -> Block:
     metrics = list(dict.fromkeys(group["metric"]))
-    decimals = {name: _decimals(group[group["metric"] == name]) for name in metrics}
+    decimals = {name: decimals_for(group[group["metric"] == name]) for name in metrics}
     lines: dict[bool, list[list[Cell]]] = {False: [], True: []}
     for _, rows in group.groupby("label", sort=False):
         first = rows.iloc[0]
@@ -94,15 +94,21 @@ def _score(row: Any, decimals: int) -> Cell:
         return Cell("–†")
     if math.isnan(row.mean):
         return Cell(f"{row.scored_cells}/{row.scorable_cells} cells†")
-    text = f"{row.mean:.{decimals}f}"
-    if not math.isnan(row.low):
-        text += f" ±{max(row.mean - row.low, row.high - row.mean):.{decimals}f}"
+    text = mean_and_interval(row, decimals)
     text += "" if row.complete else "†"
     text += f" ({row.scored})" if row.scored != row.ok else ""
-    return Cell(text, bold=bool(row.best))
+    return Cell(text, bold=bool(row.tied_best))
 
 
-def _decimals(rows: pd.DataFrame) -> int:
+def mean_and_interval(row: Any, decimals: int) -> str:
+    """`0.082 ±0.004`: `mean`, and the farther of `low` and `high`; – without a mean."""
+    if math.isnan(row.mean):
+        return "–"
+    text = f"{row.mean:.{decimals}f}"
+    return text if math.isnan(row.low) else f"{text} ±{max(row.mean - row.low, row.high - row.mean):.{decimals}f}"
+
+
+def decimals_for(rows: pd.DataFrame) -> int:
     """As many as give the typical half-width two significant digits; the same for a whole column."""
     mean, low, high = rows[["mean", "low", "high"]].to_numpy(dtype=float).T
     sizes = np.abs(mean) / 10 if np.isnan(low).all() else np.maximum(mean - low, high - mean)
@@ -131,8 +137,9 @@ def legend(board: pd.DataFrame) -> list[str]:
     units = "; ".join(f"{m.name}: {m.title}" + (f" [{m.unit}]" if m.unit else "") for m in metrics)
     lines = [
         f"Mean ± the farther end of its {LEVEL:.0%} bootstrap interval (BCa, {RESAMPLES:,} resamples of the "
-        "specimens). ↓ lower is better, ↑ higher is better, →1 closer to 1. Bold: the best mean among methods "
-        "that scored every case; a difference is not tested here.",
+        "specimens). ↓ lower is better, ↑ higher is better, →1 closer to 1. Bold: rank 1 among methods that scored "
+        "every case, the best mean and those that paired tests do not separate from it or from each other "
+        f"(family-wise error {1 - LEVEL:.0%}; see `dexsy-bench ranks`).",
         f"{units}.",
         "cases: scored / asked; missing: not computed, as beyond the cases that a suite gives to slow methods.",
         "time: median per inversion, in a batch; time alone: one case on its own.",
@@ -140,8 +147,8 @@ def legend(board: pd.DataFrame) -> list[str]:
     ]
     if board["share"].notna().any():
         lines.append(
-            f"to limit: share of the way in mean {METRIC} from the reference that sees no signal (0%) to the one that no "
-            "method can pass in expectation (100%); over the cases that all three were scored on."
+            f"to limit: share of the way in mean {METRIC} from the reference that sees no signal (0%) to the one that "
+            "no method can pass in expectation (100%); over the cases that all three were scored on."
         )
     if (board["family"] == "reference").any():
         lines.append("Below the rule: reference methods, which know more than an experimenter; never marked best.")
@@ -262,7 +269,7 @@ def _fitted(block: Block, width: int | None) -> tuple[Block, list[int], list[str
         return block, full, []
     dropped: list[str] = []
     scores = block.header[2 : block.header.index("cases")] if "cases" in block.header else ()  # the first one stays
-    for name in ("time alone", "tuning", "told", "time", *reversed(scores)):
+    for name in ("time alone", "tuning", "told", "time", "not ranked", *reversed(scores)):
         if name in block.header and _total(least) > width:
             block = _without(block, block.header.index(name))
             full, least = _widths(block)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from dexsy_bench.cli.table import SUFFIXES, Cases, Format, Layout, Levels, Out, Run, Scenarios, emit
+from dexsy_bench.cli.table import Cases, Layout, Levels, Out, Run, Scenarios, emit, layout_of
 
 
 def choosing(
@@ -29,10 +29,9 @@ def choosing(
         dexsy-bench run core -n 32 --out alpha -m tikhonov -m 'tikhonov[alpha=gcv]' -m 'tikhonov[alpha=0.01]' -m ...
         dexsy-bench choosing alpha tikhonov
     """
-    from dexsy_bench import choosing, leaderboard
+    from dexsy_bench import leaderboard, weight_rules
     from dexsy_bench.store import load_rows
 
     rows = leaderboard.select(load_rows(run), scenario or (), snr or (), cases=cases)
-    found = choosing.losses(rows, method, option, metric, by)
-    layout = layout or (SUFFIXES.get(out.suffix.lower(), Format.terminal) if out else Format.terminal)
-    emit(found, choosing.blocks(found, method, metric, by), choosing.NOTES, layout, out)
+    found = weight_rules.losses(rows, method, option, metric, by)
+    emit(found, weight_rules.blocks(found, method, metric, by), weight_rules.NOTES, layout_of(layout, out), out)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dexsy_bench.cli.table import SUFFIXES, Cases, Format, Layout, Levels, Out, Run, Scenarios, emit
+from dexsy_bench.cli.table import Cases, Layout, Levels, Out, Run, Scenarios, emit, layout_of
 
 
 def compare(
@@ -41,8 +41,7 @@ def compare(
     known = set(leaderboard.with_labels(rows)["label"])
     ours, *others = (_label(text, known) for text in (method, *(against or ())))
     pairs = comparison.compare(rows, ours, others, metric or ("js", "kl", "w1"))
-    layout = layout or (SUFFIXES.get(out.suffix.lower(), Format.terminal) if out else Format.terminal)
-    emit(pairs, comparison.blocks(pairs), comparison.NOTES, layout, out)
+    emit(pairs, comparison.blocks(pairs), comparison.NOTES, layout_of(layout, out), out)
 
 
 def _label(text: str, known: set[str]) -> str:

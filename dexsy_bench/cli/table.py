@@ -64,9 +64,10 @@ def table(
 ) -> None:
     """Show means with 95% bootstrap intervals, cases scored, failures and time, a block per scenario and SNR.
 
-    Failures are counted beside each mean; a mean that lacks cases is marked and never called the
-    best. Below the blocks stands a summary over all of them; a method has a mean there only if it
-    has scores in every cell. CSV has the numbers in full, one row a block, method and metric.
+    Bold are the best mean and those that paired tests cannot separate from it. Failures are counted
+    beside each mean; a mean that lacks cases is marked and never called the best. Below the blocks
+    stands a summary over all of them; a method has a mean there only if it has scores in every cell.
+    CSV has the numbers in full, one row a block, method and metric.
 
         dexsy-bench table results/quick
         dexsy-bench table results/core --by scenario --metric js --metric w1 --sort w1
@@ -79,10 +80,10 @@ def table(
     from dexsy_bench.store import load_rows
 
     rows = leaderboard.select(load_rows(run), scenario or (), snr or (), cases=cases)
-    metrics = metric or _defined(rows)
+    metrics = metric or leaderboard.default_metrics(rows)
     columns = [] if by == ["all"] else by or ["scenario", "snr"]
     board = leaderboard.leaderboard(rows, metrics, columns, sort)
-    layout = layout or (SUFFIXES.get(out.suffix.lower(), Format.terminal) if out else Format.terminal)
+    layout = layout_of(layout, out)
     blocks = tables.blocks(board, columns)
     described = board
     if len(blocks) > 1 and layout is not Format.csv:
@@ -90,6 +91,11 @@ def table(
         blocks += tables.blocks(summary, ())
         described = pd.concat([board, summary])
     emit(board, blocks, tables.legend(described), layout, out)
+
+
+def layout_of(layout: Format | None, out: Path | None) -> Format:
+    """The format asked for, else that of the file's ending, else the terminal's."""
+    return layout or (SUFFIXES.get(out.suffix.lower(), Format.terminal) if out else Format.terminal)
 
 
 def emit(data: pd.DataFrame, blocks: list[Block], notes: Sequence[str], layout: Format, out: Path | None) -> None:
@@ -102,13 +108,6 @@ def emit(data: pd.DataFrame, blocks: list[Block], notes: Sequence[str], layout: 
         _print(blocks, notes, out)
     else:
         _write({Format.markdown: tables.markdown, Format.latex: tables.latex}[layout](blocks, notes), out)
-
-
-def _defined(rows: pd.DataFrame) -> list[str]:
-    """The default metrics that some row has a value of: without noise there is no residual over it."""
-    from dexsy_bench.leaderboard import DEFAULT_METRICS
-
-    return [name for name in DEFAULT_METRICS if rows[name].notna().any()] or list(DEFAULT_METRICS)
 
 
 def _print(blocks: list[Block], notes: Sequence[str], out: Path | None) -> None:

@@ -88,6 +88,42 @@ def test_best_is_complete_and_no_reference(rows):
     assert list(board[board["best"] & (board["metric"] == "residual")]["label"]) == ["good"]  # nearest 1
 
 
+def test_what_paired_tests_cannot_tell_from_the_best_is_marked_with_it():
+    rng = np.random.default_rng(0)
+    hard = rng.uniform(0.1, 0.9, 30)  # shared by all: intervals of the means overlap, yet pairs can be told apart
+    near, far = hard + rng.normal(0, 0.005, 30), hard + 0.02 + rng.normal(0, 0.005, 30)
+    scores = {"a": hard, "near": near, "far": far}
+    frame = pd.DataFrame(
+        [row(m, i, js, snr=snr) for m, x in scores.items() for i, js in enumerate(x) for snr in (1, 9)]
+    )
+    frame = pd.concat([frame, pd.DataFrame([row("known", i, 0.0, family="reference", snr=1) for i in range(30)])])
+    for by in (["scenario", "snr"], []):
+        board = leaderboard(frame, ["js", "topk"], by=by)
+        assert set(board.loc[board["tied_best"], "label"]) == {"a", "near"}
+        assert (board.groupby([*by, "metric"])["best"].sum() == 1).all()
+        assert (board["tied_best"] >= board["best"]).all()
+        one = board[board["snr"] == 9] if by else board
+        assert of(one, "far")["low"] < of(one, "a")["high"]
+    families = leaderboard(frame.assign(family=frame["method"]), ["js"], by=["family"])
+    assert families.loc[families["complete"], "tied_best"].all()  # each alone in its block
+
+
+def test_without_pairs_only_the_best_mean_is_marked():
+    hits = {"over": [1.0] * 12, "near": [1.0] * 11 + [0.0]}
+    frame = pd.DataFrame([row(m, i, 0.1, coverage_95=x) for m, values in hits.items() for i, x in enumerate(values)])
+    board = leaderboard(frame, ["coverage_95"])
+    assert list(board.loc[board["tied_best"], "label"]) == ["near"]  # 0.917 is nearer to 0.95
+
+
+def test_a_target_is_missed_case_by_case_not_on_average():
+    values = {"wild": [0.2, 1.8] * 6, "close": [1.05, 1.1] * 6}
+    frame = pd.DataFrame([row(m, i, 0.1, residual=x) for m, xs in values.items() for i, x in enumerate(xs)])
+    board = leaderboard(frame, ["residual"])
+    assert of(board, "wild", "residual")["mean"] == pytest.approx(1.0)
+    assert list(board.loc[board["best"], "label"]) == list(board.loc[board["tied_best"], "label"]) == ["close"]
+    assert list(board["label"]) == ["close", "wild"]
+
+
 def test_residual_is_best_near_one_from_either_side():
     frame = pd.DataFrame([row("under", 0, 0.1, residual=0.7), row("over", 0, 0.1, residual=1.2)])
     board = leaderboard(frame, ["residual"])
@@ -268,6 +304,7 @@ def test_latex_is_escaped(rows):
     assert r"two\_compartment $\cdot$ SNR 100" in text
     assert r"good{[}order=0{]} & " in text
     assert r"\textbf{0.25 $\pm$0.10}" in text
+    assert r"\textbf{0.35 $\pm$0.10}" in text  # four cases cannot tell it from the best
     assert r"95\% bootstrap" in text
     assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 1
     assert text.isascii()

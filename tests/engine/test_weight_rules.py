@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from dexsy_bench.choosing import FIXED, ORACLE, blocks, losses
 from dexsy_bench.leaderboard import TableError
 from dexsy_bench.tables import terminal
+from dexsy_bench.weight_rules import FIXED, ORACLE, blocks, losses
 
 # js of three cases for each option
 SCORES = {
