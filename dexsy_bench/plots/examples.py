@@ -15,7 +15,7 @@ from dexsy_bench.jobs import Cell, Job, plan
 from dexsy_bench.leaderboard import badness, with_labels
 from dexsy_bench.method import Inverter
 from dexsy_bench.metrics import score
-from dexsy_bench.plots.style import PlotError
+from dexsy_bench.plots.look import PlotError
 from dexsy_bench.problem import Problem
 from dexsy_bench.registry import Registry, UnknownName
 from dexsy_bench.scenario import Cases, CaseSource, Scenario
@@ -53,10 +53,9 @@ class Example:
     scores: dict[str, Mapping[str, float]] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
 
-    def add(self, label: str, estimate: NDArray[Any]) -> None:
-        """Score an estimate (T, D1, D2) and keep it."""
-        self.estimates[label] = estimate
-        columns = score(self.cases, estimate[None], self.problem)
+    def rate(self, label: str) -> None:
+        """Score the estimate of a method."""
+        columns = score(self.cases, self.estimates[label][None], self.problem)
         self.scores[label] = {name: float(values[0]) for name, values in columns.items()}
 
 
@@ -128,21 +127,41 @@ def example(
         raise PlotError(f"no case {case} of {source.name} at SNR {snr:g}; there are {known[0]} to {known[-1]}")
     found = Example(source.name, snr, case, source.problem(snr), source.cases(case, case + 1, snr))
     kept = run if run is not None and any((run / "estimates").glob("*.safetensors")) else None
-    cell = Cell(source, snr, case, case + 1, data)
-    by_label = here.set_index("label")
-    for label in labels:
-        reason = _refusal(by_label.loc[label], limit) if label in by_label.index else "not run on this case"
-        if reason:
-            found.reasons[label] = reason
-            continue
-        stored = load_estimate(kept, label, source.name, snr, case) if kept else None
-        try:
-            found.add(label, _inverted(label, cell, found, registry) if stored is None else stored)
-        except UnknownName:
-            found.reasons[label] = "not installed here; run with --keep-estimates"
-        except Exception as error:  # whatever a method raises: the other panels are still worth drawing
-            found.reasons[label] = f"fails now: {error}"
+    fill(found, here, Cell(source, snr, case, case + 1, data), registry, kept, limit)
+    for label in found.estimates:
+        found.rate(label)
+    found.reasons.update({label: "not run on this case" for label in labels if label not in set(here["label"])})
     return found
+
+
+def fill(shown: Example, rows: pd.DataFrame, cell: Cell, registry: Registry, kept: Path | None, limit: float) -> None:
+    """Put into an example what each method makes of it, or why there is nothing.
+
+    Parameters
+    ----------
+    shown : Example
+    rows : DataFrame
+        Of that case, with labels.
+    cell : Cell
+        That case alone.
+    registry : Registry
+    kept : Path or None
+        A results folder with kept estimates, which are taken first.
+    limit : float
+        Methods that took more seconds are not run again.
+    """
+    for label, row in rows.set_index("label").sort_index().iterrows():
+        label = str(label)
+        stored = load_estimate(kept, label, shown.scenario, shown.snr, shown.case) if kept else None
+        if stored is None and (reason := _refusal(row, limit)):
+            shown.reasons[label] = reason
+            continue
+        try:
+            shown.estimates[label] = _inverted(label, cell, shown, registry) if stored is None else stored
+        except UnknownName:
+            shown.reasons[label] = "not installed here; run with --keep-estimates"
+        except Exception as error:  # whatever a method raises: the others are still worth a look
+            shown.reasons[label] = f"fails now: {error}"
 
 
 def _refusal(row: pd.Series[Any], limit: float) -> str:
@@ -150,7 +169,7 @@ def _refusal(row: pd.Series[Any], limit: float) -> str:
     if row["status"] != "ok":
         return f"{row['status']}: {row['reason']}" if row["reason"] else str(row["status"])
     if row["seconds"] > limit:
-        return f"took {row['seconds']:.0f} s a case; draw it with --limit {2 * row['seconds']:.0f}"
+        return f"took {row['seconds']:.0f} s a case; show it with --limit {2 * row['seconds']:.0f}"
     return ""
 
 

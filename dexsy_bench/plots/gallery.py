@@ -14,17 +14,30 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from dexsy_bench.metrics import find_peaks
 from dexsy_bench.plots.examples import Example
-from dexsy_bench.plots.style import snr_text, styled
+from dexsy_bench.plots.look import PAPER, Look, pt, styled
+from dexsy_bench.plots.style import broken, footer, snr_text
 from dexsy_bench.problem import Floats, Grid, Problem
 
-ACROSS = 8
-"""Most panels side by side."""
+LEAST_WIDTH = 36.0
+PANEL, BARS = 6.8, 10.0
+"""In units of the type: least width of a panel, and what both colour bars take."""
 CMAP = "Blues"
-TRUE_PEAK: dict[str, Any] = {"marker": "o", "markerfacecolor": "none", "markeredgecolor": "black", "markersize": 7}
-FOUND_PEAK: dict[str, Any] = {"marker": "x", "markeredgecolor": "#D55E00", "markersize": 5, "markeredgewidth": 1.4}
 
 
-def gallery(examples: Sequence[Example], labels: Sequence[str], metric: str = "js") -> Figure:
+def true_peak() -> dict[str, Any]:
+    """How a peak of the truth is marked."""
+    return {"marker": "o", "markerfacecolor": "none", "markeredgecolor": "black", "markersize": pt(6),
+            "markeredgewidth": pt(0.9)}  # fmt: skip
+
+
+def found_peak() -> dict[str, Any]:
+    """How a peak of the estimate is marked."""
+    return {"marker": "x", "markeredgecolor": "#D55E00", "markersize": pt(4.5), "markeredgewidth": pt(1.3)}
+
+
+def gallery(
+    examples: Sequence[Example], labels: Sequence[str], metric: str = "js", look: Look = PAPER, about: str = ""
+) -> Figure:
     """Signal, truth and estimates of some cases, a line of panels for each (and each mixing time).
 
     Parameters
@@ -35,6 +48,10 @@ def gallery(examples: Sequence[Example], labels: Sequence[str], metric: str = "j
         Methods, in the order of the panels.
     metric : str
         The score under each panel, besides the peaks found.
+    look : Look
+        Type and width.
+    about : str
+        Which methods these are, if not all.
 
     Returns
     -------
@@ -42,22 +59,23 @@ def gallery(examples: Sequence[Example], labels: Sequence[str], metric: str = "j
         Distributions in percent of mass per cell on a square-root scale, the same for all panels
         of a case; peaks of the truth as circles, those of the estimate as crosses.
     """
+    look.need(LEAST_WIDTH, "the gallery")
     panels = 2 + len(labels)
-    tall = -(-panels // ACROSS)
+    tall = -(-panels // int((look.ems() - BARS) / PANEL))
     across = -(-panels // tall)
+    width = (look.ems() - BARS) / across
     lines = [(shown, t) for shown in examples for t in range(shown.cases.distributions.shape[1])]
-    with styled():
-        figure = Figure(figsize=(1.62 * across + 1.6, 2.05 * tall * len(lines) + 0.7), layout="constrained")
+    with styled(look):
+        height = (min(width, 11) + 3.4) * tall * len(lines) + 4
+        figure = Figure(figsize=(look.inches(), height * look.em), layout="constrained")
         for band, (shown, t) in zip(np.ravel(np.asarray(figure.subfigures(len(lines), 1))), lines, strict=True):
             grid = band.subplots(tall, across, squeeze=False, gridspec_kw={"wspace": 0.04})
             _line(band, grid, shown, t, labels, metric)
-        figure.suptitle(_title(examples), fontsize=10)
-        marks = [Line2D([], [], linestyle="none", label=text, **style) for text, style in _MARKS]
-        figure.legend(handles=marks, loc="outside lower center", ncols=3)
+        figure.suptitle(_title(examples))
+        kinds = (("peak of the truth", true_peak()), ("peak of the estimate", found_peak()))
+        handles = [Line2D([], [], linestyle="none", label=text, **style) for text, style in kinds]
+        footer(figure, look, about, handles)
     return figure
-
-
-_MARKS = [("peak of the truth", TRUE_PEAK), ("peak of the estimate", FOUND_PEAK)]
 
 
 def _title(examples: Sequence[Example]) -> str:
@@ -74,19 +92,19 @@ def _line(band: Any, grid: Any, shown: Example, t: int, labels: Sequence[str], m
     band.colorbar(image, ax=signal_axes, location="left", label="S / S(0,0)", shrink=0.8, aspect=14)
     image = distribution_map(truth_axes, shown.problem.grid, truth, norm)
     true_peaks = _peaks(truth, shown.problem.grid)
-    truth_axes.plot(*true_peaks, linestyle="none", **TRUE_PEAK)
+    truth_axes.plot(*true_peaks, linestyle="none", **true_peak())
     truth_axes.set_title("truth")
     name_axes(truth_axes, shown.problem.kernel.quantity, shown.problem.kernel.quantity_unit)
     for axes, label in zip(rest, labels, strict=False):
-        axes.set_title(_broken(label), fontsize=8 if len(label) < 20 else 7)
+        axes.set_title(broken(label, 14), fontsize=pt(8 if len(label) < 15 else 7))
         if label not in shown.estimates:
             _empty(axes, shown.reasons.get(label, "not run"))
             continue
         f = shown.estimates[label][t]
         distribution_map(axes, shown.problem.grid, f, norm)
-        axes.plot(*true_peaks, linestyle="none", **TRUE_PEAK)
-        axes.plot(*_peaks(f, shown.problem.grid), linestyle="none", **FOUND_PEAK)
-        axes.set_xlabel(_scores(shown, label, metric), fontsize=8)
+        axes.plot(*true_peaks, linestyle="none", **true_peak())
+        axes.plot(*_peaks(f, shown.problem.grid), linestyle="none", **found_peak())
+        axes.set_xlabel(_scores(shown, label, metric), fontsize=pt(7))
         axes.tick_params(labelleft=False, labelbottom=False)  # the axes of the truth
     for axes in rest[len(labels) :]:
         axes.set_visible(False)
@@ -133,7 +151,7 @@ def distribution_map(axes: Axes, grid: Grid, f: Floats, norm: Normalize, cmap: s
     axes.set_xscale("log")
     axes.set_yscale("log")
     ends = (max(grid.d1[0], grid.d2[0]), min(grid.d1[-1], grid.d2[-1]))
-    axes.plot(ends, ends, color="0.6", linewidth=0.7, linestyle=":", scalex=False, scaley=False)
+    axes.plot(ends, ends, color="0.6", linewidth=pt(0.7), linestyle=":", scalex=False, scaley=False)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(numticks=5))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -164,12 +182,9 @@ def _empty(axes: Axes, reason: str) -> None:
     for spine in axes.spines.values():
         spine.set(visible=True, color="0.8")
     text = reason if len(reason) <= 80 else reason[:79] + "…"
-    axes.text(0.5, 0.5, _wrapped(text, 20), transform=axes.transAxes, ha="center", va="center", fontsize=7, color="0.4")
-
-
-def _broken(label: str) -> str:
-    """A long label on two lines."""
-    return label if len(label) < 20 else label.replace("[", "\n[", 1)
+    axes.text(
+        0.5, 0.5, _wrapped(text, 20), transform=axes.transAxes, ha="center", va="center", fontsize=pt(7), color="0.4"
+    )
 
 
 def _wrapped(text: str, width: int) -> str:

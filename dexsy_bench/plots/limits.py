@@ -13,7 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from dexsy_bench.plots.style import COLOURS, MARKERS, plain_log_ticks, styled
+from dexsy_bench.plots.look import styled
+from dexsy_bench.plots.style import COLOURS, MARKERS, plain_log_ticks
 
 NEUTRAL = "#222222"
 WIDE = 3

@@ -10,28 +10,29 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import offset_copy
 
-from dexsy_bench.leaderboard import FAILURES, badness, check_metrics, leaderboard, with_labels
-from dexsy_bench.plots.style import (
-    Mark,
-    PlotError,
-    handle,
-    hollow_handle,
-    legend_beside,
-    marks,
-    metric_axis,
-    order,
-    styled,
-)
+from dexsy_bench.leaderboard import FAILURES, badness, check_metrics, leaderboard
+from dexsy_bench.plots.look import PAPER, Look, PlotError, pt, styled
+from dexsy_bench.plots.selection import note, only
+from dexsy_bench.plots.style import MEANS, Mark, footer, handle, hollow_handle, marks, mean_mark, metric_axis, order
 
 RESIDUAL = "residual"
-METHOD_HEIGHT, SCENARIO_HEIGHT, LEAST_HEIGHT, MARGIN = 0.09, 0.14, 0.34, 1.1
-"""Inches: what each method adds to the line of a scenario, what parts the lines, their least height, what axes need."""
+LEAST_WIDTH = 38.0
+METHOD_HEIGHT, SCENARIO_HEIGHT, LEAST_HEIGHT, MARGIN, NOTE_HEIGHT = 0.45, 0.8, 2.4, 8.5, 0.85
+"""In units of the type: what each method adds to the line of a scenario, what parts the lines, their least height,
+what axes need, and what a note takes."""
+RIGHT = "right, small: at each SNR; large: the geometric mean of these"
 WORDS = {"unsupported": "declined", "missing": "not run"}
 
 
 def stress(
-    rows: pd.DataFrame, metric: str = "js", of: dict[str, Mark] | None = None, baseline: Collection[str] = ()
+    rows: pd.DataFrame,
+    metric: str = "js",
+    of: dict[str, Mark] | None = None,
+    look: Look = PAPER,
+    shown: Collection[str] | None = None,
+    baseline: Collection[str] = (),
 ) -> Figure:
     """A metric and the signal residual, scenario by scenario and method by method.
 
@@ -49,6 +50,10 @@ def stress(
         A key of METRICS other than the residual.
     of : dict, optional
         Marks by label; derived from the rows if not given.
+    look : Look
+        Type and width.
+    shown : collection of str, optional
+        Labels; all if not given.
     baseline : collection of str
         Scenarios that stand first, above a line: what the others are compared with. A method that
         has rows in no other scenario is left out.
@@ -63,14 +68,15 @@ def stress(
     Raises
     ------
     PlotError
-        If the metric is the residual.
+        If the metric is the residual, or the figure is to be too narrow for both.
     TableError
         If no row has a value of the metric or of the residual, as without noise.
     """
     if metric == RESIDUAL:
         raise PlotError("the residual is on the right of this figure in any case; choose another --metric")
     check_metrics(rows, [RESIDUAL])
-    rows = with_labels(rows)
+    look.need(LEAST_WIDTH, "the figure of stress")
+    about, rows = note(rows, metric, shown), only(rows, shown)
     of = of or marks(rows)
     compared = ~rows["scenario"].isin(list(baseline))
     if compared.any():
@@ -83,26 +89,29 @@ def stress(
     dodge = {label: (number + 0.5) / len(labels) - 0.5 for number, label in enumerate(labels)}
     line = max(METHOD_HEIGHT * len(labels) + SCENARIO_HEIGHT, LEAST_HEIGHT)
     share = METHOD_HEIGHT * len(labels) / line
-    with styled():
-        figure = Figure(figsize=(10.5, max(line * len(scenarios) + MARGIN, 2.4)), layout="constrained")
+    with styled(look):
+        tall = (line * len(scenarios) + MARGIN) * look.em
+        figure = Figure(figsize=(look.inches(), tall), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
         row: Any
         for row in board.itertuples():
             y = place[row.scenario] + share * dodge[row.label]
             here = levels[(levels["scenario"] == row.scenario) & (levels["label"] == row.label)]
-            _mean(left, row, y, of[row.label])
+            mean_mark(left, y, row, of[row.label], vertical=False, hollow=not row.complete, size=3.8)
             _residuals(right, here, y, of[row.label], complete=row.complete)
-            _coverage(right, row, y, of[row.label])
+        for name, part in board[~board["complete"]].groupby("scenario"):
+            heights = {label: place[str(name)] + share * dodge[label] for label in part["label"]}
+            _coverage(right, part, heights, of, NOTE_HEIGHT / line)
         metric_axis(left, metric, board[["mean", "low", "high"]], vertical=False)
         metric_axis(right, RESIDUAL, levels["median"], vertical=False)
-        right.axvline(1, color="#666666", linewidth=0.8, zorder=1)
+        right.axvline(1, color="#666666", linewidth=pt(0.8), zorder=1)
         common = _scenario_axis((left, right), rows, scenarios, baseline)
         left.set_title(f"mean over the SNR levels\n{common}")
-        right.set_title("median over cases\nsmall: at each SNR, large: their geometric mean")
+        right.set_title("median residual\nover cases")
         handles = [handle(label, of[label], line=False) for label in labels]
         if (~board["complete"] & board["mean"].notna()).any():
             handles.append(hollow_handle())
-        legend_beside(figure, handles)
+        footer(figure, look, "; ".join(filter(None, [f"left: {MEANS}", RIGHT, about])), handles)
     return figure
 
 
@@ -129,43 +138,47 @@ def _easiest_first(board: pd.DataFrame, metric: str, baseline: Collection[str]) 
     return sorted(worth.index, key=lambda name: (name not in baseline, np.nan_to_num(worth[name], nan=np.inf), name))
 
 
-def _mean(axes: Axes, row: Any, y: float, mark: Mark) -> None:
-    known = not np.isnan(row.low)
-    axes.errorbar(
-        row.mean, y, xerr=[[row.mean - row.low], [row.high - row.mean]] if known else None,
-        color=mark.colour, marker=mark.marker, markersize=4.5, elinewidth=1, linestyle="none", zorder=3,
-        markerfacecolor=mark.colour if row.complete else "white",
-    )  # fmt: skip
-
-
 def _residuals(axes: Axes, levels: pd.DataFrame, y: float, mark: Mark, *, complete: bool) -> None:
     """The medians at each SNR, joined, and their geometric mean where there is one at every SNR."""
     median = levels["median"].to_numpy(dtype=float)
     style: dict[str, Any] = {"color": mark.colour, "marker": mark.marker, "clip_on": False}
-    axes.plot(median, np.full(median.size, y), markersize=2, linewidth=0.7, alpha=0.55, zorder=2, **style)
+    axes.plot(median, np.full(median.size, y), markersize=pt(2), linewidth=pt(0.7), alpha=0.55, zorder=2, **style)
     if median.size and (median > 0).all():
         face = mark.colour if complete else "white"
-        axes.plot(np.exp(np.log(median).mean()), y, markersize=4.5, markerfacecolor=face, zorder=3, **style)
+        axes.plot(np.exp(np.log(median).mean()), y, markersize=pt(3.8), markerfacecolor=face, zorder=3, **style)
 
 
-def _coverage(axes: Axes, row: Any, y: float, mark: Mark) -> None:
-    """On the right, what a mean lacks and why."""
-    if row.complete:
-        return
+def _coverage(axes: Axes, rows: pd.DataFrame, heights: dict[str, float], of: dict[str, Mark], step: float) -> None:
+    """On the right, what the means of a scenario lack and why, once for all methods that lack the same."""
+    alike: dict[str, list[str]] = {}
+    row: Any
+    for row in rows.sort_values("label", key=lambda labels: labels.map(heights)).itertuples():
+        alike.setdefault(_lacking(row), []).append(row.label)
+    y = -np.inf
+    for text, labels in alike.items():
+        y = max(float(np.mean([heights[label] for label in labels])), y + step)
+        for number, label in enumerate(labels):
+            beside = offset_copy(
+                axes.get_yaxis_transform(), axes.get_figure(root=True), x=pt(4.5 * number), units="points"
+            )
+            axes.plot(
+                1.025, y, transform=beside, clip_on=False, color=of[label].colour, marker=of[label].marker,
+                markersize=pt(3.6), markerfacecolor="white",
+            )  # fmt: skip
+        axes.annotate(
+            text, (1.025, y), xycoords=axes.get_yaxis_transform(), xytext=(pt(4.5 * len(labels)), 0),
+            textcoords="offset points", va="center_baseline", fontsize=pt(7), color="#444444", annotation_clip=False,
+        )  # fmt: skip
+
+
+def _lacking(row: Any) -> str:
+    """`declined`, `timeout 2/16`, ..., or how many cases were scored."""
     counts = {name: getattr(row, name) for name in FAILURES}
     parts = [
         WORDS.get(name, name) + (f" {count}/{row.asked}" if count < row.asked else "")
         for name, count in counts.items() if count
     ]  # fmt: skip
-    axes.plot(
-        1.025, y, transform=axes.get_yaxis_transform(), clip_on=False,
-        color=mark.colour, marker=mark.marker, markersize=4, markerfacecolor="white",
-    )  # fmt: skip
-    axes.annotate(
-        ", ".join(parts) or f"scored {row.scored}/{row.scorable}", (1.025, y), xycoords=axes.get_yaxis_transform(),
-        xytext=(5, 0), textcoords="offset points", va="center_baseline", fontsize=6.5, color="#444444",
-        annotation_clip=False,
-    )  # fmt: skip
+    return ", ".join(parts) or f"scored {row.scored}/{row.scorable}"
 
 
 def _scenario_axis(both: tuple[Axes, Axes], rows: pd.DataFrame, scenarios: list[str], baseline: Collection[str]) -> str:
@@ -185,6 +198,6 @@ def _scenario_axis(both: tuple[Axes, Axes], rows: pd.DataFrame, scenarios: list[
         for number in range(0, len(scenarios), 2):
             axes.axhspan(number - 0.5, number + 0.5, color="#F4F4F4", linewidth=0, zorder=0)
         if 0 < count < len(scenarios):
-            axes.axhline(count - 0.5, color="#222222", linewidth=0.8, zorder=1)
+            axes.axhline(count - 0.5, color="#222222", linewidth=pt(0.8), zorder=1)
     both[1].tick_params(labelleft=False)
     return common

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from dexsy_bench.errors import UserError
 from dexsy_bench.metrics import METRICS
+from dexsy_bench.plots.look import PAPER, Look, PlotError, pt, styled
 from dexsy_bench.statistics import LEVEL
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288", "#882255")
@@ -28,36 +28,10 @@ REFERENCE_COLOURS = ("#4D4D4D", "#8C8C8C", "#B3B3B3")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">", "h", "*", "d", "8")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 REFERENCE_DASH = (0, (1, 1))
+OTHERS = "#BDBDBD"
+"""Methods that are not named."""
 
 FORMATS = ("png", "svg", "pdf")
-_RC: Any = {
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.labelsize": 9,
-    "legend.fontsize": 8,
-    "legend.frameon": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#E6E6E6",
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "savefig.dpi": 200,
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "dexsy-bench",  # the same figure is the same file
-    "pdf.fonttype": 42,
-}
-
-
-class PlotError(UserError):
-    """A figure that cannot be made; the message says why and what to ask instead."""
-
-
-@contextmanager
-def styled() -> Iterator[None]:
-    """The style of all figures, undone afterwards."""
-    with mpl.rc_context(_RC):
-        yield
 
 
 @dataclass(frozen=True)
@@ -97,16 +71,49 @@ def _preferred(label: str, what: str, choices: Sequence[str], used: Counter[str]
     return choice
 
 
-PER_LINE = 4
-"""Panels side by side."""
+def panels(
+    count: int,
+    look: Look,
+    *,
+    ratio: float = 0.9,
+    around: float = 5.5,
+    least: float = 12.0,
+    beside: float = 5.0,
+    columns: int | None = None,
+    shared: bool = True,
+) -> tuple[Figure, list[Axes]]:
+    """A figure of that many panels, as many side by side as are legible; lengths in units of the type.
 
+    Parameters
+    ----------
+    count : int
+    look : Look
+    ratio, around : float
+        Height of a panel over its width, and what titles and labels add to it.
+    least : float
+        Least width of a panel.
+    beside : float
+        What labels on the left of the first panel take.
+    columns : int, optional
+        Default width, in columns of a page: one for a single panel, else two.
+    shared : bool
+        Whether all panels have the same axes.
 
-def panels(count: int, size: tuple[float, float], margin: tuple[float, float]) -> tuple[Figure, list[Axes]]:
-    """A figure of that many panels, all with the same axes; sizes in inches."""
-    wide = min(count, PER_LINE)
-    tall = -(-count // wide)
-    figure = Figure(figsize=(size[0] * wide + margin[0], size[1] * tall + margin[1]), layout="constrained")
-    grid = figure.subplots(tall, wide, sharex=True, sharey=True, squeeze=False)
+    Raises
+    ------
+    PlotError
+        If not even one panel fits the width.
+    """
+    columns = columns or min(count, 2)
+    look.need(least + beside, "this figure")
+    room = look.ems(columns) - beside
+    lines = math.ceil(count / max(1, int(room / least)))
+    across = math.ceil(count / lines)
+    tall = lines * (ratio * room / across + around) + 1.5
+    figure = Figure(figsize=(look.inches(columns), tall * look.em), layout="constrained")
+    pad = 0.35 * look.em
+    figure.get_layout_engine().set(w_pad=pad, h_pad=pad)  # type: ignore[call-arg, union-attr]
+    grid = figure.subplots(lines, across, sharex=shared, sharey=shared, squeeze=False)
     for unused in grid.flat[count:]:
         unused.set_visible(False)
     return figure, list(grid.flat[:count])
@@ -114,42 +121,81 @@ def panels(count: int, size: tuple[float, float], margin: tuple[float, float]) -
 
 def label_outer(axes: Sequence[Axes]) -> None:
     """Leave the labels to the panels on the left and to the lowest of each column, be the last line full or not."""
-    wide = min(len(axes), PER_LINE)
+    across = axes[0].get_gridspec().ncols  # type: ignore[union-attr]
     for number, panel in enumerate(axes):
-        left, lowest = number % wide == 0, number + wide >= len(axes)
+        left, lowest = number % across == 0, number + across >= len(axes)
         panel.tick_params(labelleft=left, labelbottom=lowest)
         panel.yaxis.label.set_visible(left)
         panel.xaxis.label.set_visible(lowest)
 
 
+def full_name(label: str, mark: Mark) -> str:
+    """The label, with a word where it is a reference."""
+    return f"{label} (reference)" if mark.reference else label
+
+
 def handle(label: str, mark: Mark, *, line: bool) -> Line2D:
     """A legend entry."""
-    text = f"{label} (reference)" if mark.reference else label
     return Line2D(
-        [], [], color=mark.colour, marker=mark.marker, linestyle=mark.dash if line else "none",
-        markersize=5, label=text,
+        [],
+        [],
+        color=mark.colour,
+        marker=mark.marker,
+        linestyle=mark.dash if line else "none",
+        label=full_name(label, mark),
+    )
+
+
+def mean_mark(
+    axes: Axes, place: float, row: Any, mark: Mark, *, vertical: bool = True, hollow: bool, size: float = 4.5
+) -> None:
+    """The `mean` of a row with its interval, `low` to `high`, at that place of the other axis."""
+    ends = None if np.isnan(row.low) else [[row.mean - row.low], [row.high - row.mean]]
+    where = {"x": place, "y": row.mean, "yerr": ends} if vertical else {"x": row.mean, "y": place, "xerr": ends}
+    axes.errorbar(
+        **where, color=mark.colour, marker=mark.marker, markersize=pt(size), elinewidth=pt(1), capsize=0,
+        linestyle="none", markerfacecolor="white" if hollow else mark.colour, zorder=3,
     )  # fmt: skip
 
 
 def hollow_handle() -> Line2D:
     """The legend entry of a mean that lacks cases."""
     return Line2D(
-        [], [], color="#666666", marker="o", linestyle="none", markersize=5, markerfacecolor="white",
-        label="hollow: mean lacks cases",
-    )  # fmt: skip
-
-
-def legend_beside(figure: Figure, handles: Sequence[Any]) -> None:
-    """A legend of means to the right of all axes, where it hides no data."""
-    title = f"mean, {LEVEL:.0%} interval"
-    figure.legend(
-        handles=list(handles),
-        title=title,
-        title_fontsize=8,
-        alignment="left",
-        loc="outside right center",
-        handlelength=3.2,
+        [], [], color="#666666", marker="o", linestyle="none", markerfacecolor="white", label="hollow: mean lacks cases"
     )
+
+
+MEANS = f"mean, {LEVEL:.0%} interval"
+
+
+CHARACTER = 0.46
+"""Width of one in the legend's type, in units of the type."""
+
+
+def footer(figure: Figure, look: Look, text: str, handles: Sequence[Any] = ()) -> None:
+    """Below all panels, where it hides no data: what is shown, and a legend in as many columns as fit."""
+    width = figure.get_figwidth() / look.em
+    title = textwrap.wrap(text, int((width - 2) / CHARACTER))  # none of an empty text
+    lengths = [len(entry.get_label()) for entry in handles]
+    across = next((n for n in range(len(lengths), 1, -1) if _legend_width(lengths, n) < width - 1), 1)
+    figure.legend(
+        handles=list(handles), title="\n".join(title), alignment="left", loc="outside lower center", ncols=across,
+        handlelength=2.6, columnspacing=1.2, borderaxespad=0.2,
+    )  # fmt: skip
+    lines = len(title) + math.ceil(len(handles) / across)
+    figure.set_figheight(figure.get_figheight() + (1.15 * lines + 1) * look.em)
+
+
+def _legend_width(lengths: Sequence[int], across: int) -> float:
+    """Of a legend in that many columns, which are filled one after the other."""
+    columns = np.array_split(np.asarray(lengths), across)
+    return float(sum(CHARACTER * column.max(initial=0) + 4.4 for column in columns))
+
+
+def scenarios_text(rows: pd.DataFrame) -> str:
+    """The scenarios of a figure, for its title; their number if they are many."""
+    names = sorted(rows["scenario"].unique())
+    return " · ".join(names) if len(names) <= 3 else f"{len(names)} scenarios"
 
 
 def order(labels: Iterable[str], of: dict[str, Mark]) -> list[str]:
@@ -167,8 +213,13 @@ def metric_axis(axes: Axes, metric: str, values: Any, *, vertical: bool = True) 
     (axes.set_yscale if vertical else axes.set_xscale)("log" if log else "linear")
     if log:
         plain_log_ticks(axis, values.max() / values.min(), room=1000 if vertical else 30)
-    text = f"{METRICS[metric].label}\n({METRICS[metric].wish})"
-    (axes.set_ylabel if vertical else axes.set_xlabel)(text)
+    (axes.set_ylabel if vertical else axes.set_xlabel)(metric_text(metric))
+
+
+def metric_text(metric: str) -> str:
+    """Title of a metric, then unit and which values are better, on lines of their own."""
+    about = METRICS[metric]
+    return textwrap.fill(about.title, 28) + f"\n({', '.join(filter(None, [about.unit, about.wish]))})"
 
 
 def plain_log_ticks(axis: Any, ratio: float, room: float) -> None:
@@ -183,21 +234,35 @@ def snr_text(snr: float) -> str:
     return "noiseless" if np.isinf(snr) else "SNR unknown" if np.isnan(snr) else f"SNR {snr:g}"
 
 
-def save(figure: Figure, folder: Path, name: str, formats: Sequence[str] = ("png", "svg")) -> list[Path]:
-    """Write ``folder/name.png``, ... and say which files.
+def broken(name: str, most: int = 20) -> str:
+    """A long name on two lines: before its options, else before the word that it is a reference."""
+    if len(name) <= most:
+        return name
+    return name.replace("[", "\n[", 1) if "[" in name else name.replace(" (", "\n(", 1)
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Raise PlotError if one is not of FORMATS."""
+    for form in formats:
+        if form not in FORMATS:
+            raise PlotError(f"no format '{form}'; there are: {', '.join(FORMATS)}")
+
+
+def save(
+    figure: Figure, folder: Path, name: str, formats: Sequence[str] = ("png", "svg"), look: Look = PAPER
+) -> list[Path]:
+    """Write ``folder/name.png``, ... in the look it was drawn in, and say which files.
 
     Raises
     ------
     PlotError
         If a format is not one of FORMATS, or the folder cannot be written.
     """
-    for form in formats:
-        if form not in FORMATS:
-            raise PlotError(f"no format '{form}'; there are: {', '.join(FORMATS)}")
+    check_formats(formats)
     paths = [folder / f"{name}.{form}" for form in formats]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with styled():
+        with styled(look):
             for path in paths:
                 dated = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[path.suffix[1:]]
                 figure.savefig(path, metadata=dated)

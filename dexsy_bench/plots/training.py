@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from dexsy_bench.metrics import METRICS
 from dexsy_bench.plots.gallery import distribution_map, mixing_text, name_axes, signal_map
-from dexsy_bench.plots.style import PlotError, label_outer, metric_axis, panels, plain_log_ticks, snr_text, styled
+from dexsy_bench.plots.look import PAPER, PlotError, styled
+from dexsy_bench.plots.style import footer, label_outer, metric_axis, panels, plain_log_ticks, snr_text
 
 if TYPE_CHECKING:
     from dexsy_bench.learning.validation import ValidationCell
@@ -164,7 +165,7 @@ def learning_curve(
     level = {(scenario, _key(snr)): mean for (scenario, snr), mean in (baseline or {}).items() if np.isfinite(mean)}
     level = {cell: mean for cell, mean in level.items() if cell in drawn}
     with styled():
-        figure, grid = panels(len(scenarios), (2.9, 2.8), margin=(1.9, 0.5))
+        figure, grid = panels(len(scenarios), PAPER)
         for axes, scenario in zip(grid, scenarios, strict=True):
             here = [line for line in lines if line["scenario"] == scenario]
             for snr in colour:
@@ -183,10 +184,7 @@ def learning_curve(
         handles = [_handle(snr_text(float(snr)), colour[snr]) for snr in top_down]
         if level:
             handles.append(Line2D([], [], label=baseline_label or "baseline", **_baseline_style("#666666")))
-        figure.legend(
-            handles=handles, title="mean of validation cases", title_fontsize=8, alignment="left",
-            loc="outside right center", handlelength=2.6,
-        )  # fmt: skip
+        footer(figure, PAPER, "mean of validation cases", handles)
     return figure
 
 

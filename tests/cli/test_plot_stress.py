@@ -85,7 +85,8 @@ def test_other_figures_have_the_rows_too_but_the_gallery(folders, tmp_path):
     result = call("plot", far, "--with", home, "--scenario", "two_compartment", "--format", "svg", "--out", tmp_path)
     assert result.exit_code == 0
     assert {path.name for path in tmp_path.iterdir()} == {
-        "snr-js.svg", "time-js-two_compartment.svg", "distribution-js-two_compartment.svg", "stress-js.svg",
+        "snr-js.svg", "pareto-js-two_compartment.svg", "errors-js-two_compartment.svg", "stress-js.svg", "ranks-js.svg",
+        "confusion.svg", "exchange-two_compartment-snr100.svg",
     }  # fmt: skip
 
 
@@ -120,3 +121,18 @@ def test_another_definition_of_a_scenario_is_refused(folders, tmp_path):
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(UserError, match="another definition of two_compartment"):
         call("plot", home, "stress", "--with", copy)
+
+
+def test_top_names_the_best_and_the_references_and_keeps_the_others_in_sight(folders, monkeypatch, tmp_path):
+    _, home = folders
+    made = []
+    original = plots.snr
+    monkeypatch.setattr(plots, "snr", lambda *given: made.append(original(*given)) or made[-1])
+    for options in (["--top", 1], []):
+        call("plot", home, "snr", *options, "--format", "svg", "--out", tmp_path)
+    one, both = ([text.get_text() for text in figure.legends[0].get_texts()] for figure in made)
+    assert both == ["nnls", "picky", "prior_mean (reference)"]
+    board = call("table", home, "--metric", "js", "--format", "csv").stdout.splitlines()
+    best = next(line.split(",")[2] for line in board[1:] if "reference" not in line)
+    assert one == [best, "prior_mean (reference)", "other methods"]
+    assert "the best 1 of 2 methods" in made[0].legends[0].get_title().get_text().replace("\n", " ")

@@ -1,6 +1,7 @@
 """`table` and `plot` on a real, small results folder, as a user calls them."""
 
 import io
+import re
 import subprocess
 import sys
 
@@ -106,7 +107,11 @@ def test_plot_draws_every_kind(run):
     assert result.exit_code == 0
     found = {path.name for path in (run / "figures").iterdir()}
     gallery = {name for name in found if name.startswith("gallery-two_compartment-case")}
-    stems = {"snr-js", "time-js-two_compartment", "distribution-js-two_compartment", "stress-js"}
+    stems = {"snr-js", "pareto-js-two_compartment", "errors-js-two_compartment", "stress-js", "confusion"}
+    stems |= {f"exchange-two_compartment-snr{snr}" for snr in (100, 300)}
+    assert "skipped calibration: no row has a value of coverage_50" in result.stderr  # no method here has samples
+    assert "skipped ranks: fewer than two methods were scored on every case" in result.stderr
+    assert result.stderr.count("skipped") == 2
     assert found - gallery == {f"{stem}.{form}" for stem in stems for form in ("png", "svg")}
     assert len(gallery) == 2
     assert all((run / "figures" / name).stat().st_size > 5000 for name in found)
@@ -127,9 +132,7 @@ def test_gallery_reads_kept_estimates(run, monkeypatch, tmp_path):
 
     drawn = []
     original = plots.gallery
-    monkeypatch.setattr(
-        plots, "gallery", lambda shown, labels, metric: drawn.extend(shown) or original(shown, labels, metric)
-    )
+    monkeypatch.setattr(plots, "gallery", lambda shown, *rest: drawn.extend(shown) or original(shown, *rest))
     rows = load_rows(run)
     ok = rows[(rows["method"] == "shy") & (rows["status"] == "ok")]
     assert 0 < len(ok) < 6  # the signals decide which
@@ -139,18 +142,45 @@ def test_gallery_reads_kept_estimates(run, monkeypatch, tmp_path):
 
 
 def test_plot_goes_on_where_one_figure_cannot_be_made(run, tmp_path):
-    result = call("plot", run, "gallery", "snr", "--case", 7, "--format", "svg", "--out", tmp_path)
+    result = call("plot", run, "gallery", "--case", 7, "--case", 0, "--format", "svg", "--out", tmp_path)
     assert result.exit_code == 0
     assert "skipped gallery-two_compartment-case7: no case 7" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["gallery-two_compartment-case0.svg"]
+
+
+def test_a_kind_that_was_named_and_cannot_be_drawn_is_refused_after_the_others(run, tmp_path):
+    with pytest.raises(UserError, match=r"^calibration cannot be drawn: no row has a value of coverage_50"):
+        call("plot", run, "calibration", "snr", "--format", "svg", "--out", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["snr-js.svg"]
-    with pytest.raises(UserError, match="no figure could be drawn"):
-        call("plot", run, "gallery", "--case", 7, "--out", tmp_path)
+
+
+def test_columns_that_older_runs_lack_are_named(run, tmp_path, monkeypatch):
+    from dexsy_bench import store
+
+    rows = load_rows(run).drop(columns=["peaks_found", "exchange_found"])
+    monkeypatch.setattr(store, "load_rows", lambda _: rows)
+    with pytest.raises(UserError, match=r"^confusion cannot be drawn: no row has a value of peaks_found: older runs"):
+        call("plot", run, "confusion", "--out", tmp_path)
+    with pytest.raises(UserError, match=r"^exchange cannot be drawn: no row has a value of exchange_found") as error:
+        call("plot", run, "exchange", "--out", tmp_path)
+    assert str(error.value).count("exchange_found") == 1  # one sentence for both SNR levels
+
+
+def test_plot_style_and_width_reach_the_files(run, tmp_path):
+    widths = {}
+    for name, options in {"paper": [], "narrow": ["--width", 100], "talk": ["--style", "talk"]}.items():
+        call("plot", run, "snr", "--format", "svg", *options, "--out", tmp_path / name)
+        svg = (tmp_path / name / "snr-js.svg").read_text()
+        widths[name] = float(re.search(r'<svg[^>]* width="([\d.]+)pt"', svg)[1]) / 72 * 25.4
+    assert widths == pytest.approx({"paper": 85, "narrow": 100, "talk": 160}, abs=0.1)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["galery"], "no figure 'galery' \\(did you mean 'gallery'"),
+        (["time"], "^the figure 'time' is now called 'pareto'"),
+        (["snr", "distribution"], "^the figure 'distribution' is now called 'errors'"),
         (["snr", "--metric", "kll"], "did you mean 'kl'"),
         (["snr", "--format", "jpg"], "no format 'jpg'"),
         (["--scenario", "three_compartment"], "no scenario 'three_compartment' in these results"),

@@ -15,7 +15,7 @@ from dexsy_bench import plots
 from dexsy_bench.leaderboard import leaderboard, with_labels
 from dexsy_bench.plots.examples import Example, example, source_of_rows, typical_case
 from dexsy_bench.plots.gallery import CMAP
-from dexsy_bench.plots.style import PlotError
+from dexsy_bench.plots.look import PlotError
 from dexsy_bench.registry import Registry
 
 METHODS = {"alpha": (0.05, 1.0, "classical"), "beta": (0.2, 0.1, "classical"), "gamma": (0.3, 5.0, "classical"),
@@ -101,13 +101,13 @@ def test_a_new_method_leaves_most_marks_alone():
 # Against SNR ---------------------------------------------------------------------------------
 
 
-def test_metric_snr_draws_the_means_of_the_leaderboard():
+def test_snr_draws_the_means_of_the_leaderboard():
     rows = make_rows(scenarios=("two", "three"))
-    figure = plots.metric_snr(rows)
+    figure = plots.snr(rows)
     first, second = shown(figure)
     assert [first.get_title(), second.get_title()] == ["three", "two"]
     assert (first.get_xscale(), first.get_yscale()) == ("log", "log")
-    assert first.get_ylabel() == "Jensen-Shannon divergence (nats)\n(lower is better)"
+    assert first.get_ylabel() == "Jensen-Shannon divergence\n(nats, lower is better)"
     assert first.get_xlabel() == "SNR at b = 0"
     ticks = [first.xaxis.get_major_formatter()(place, 0) for place in first.xaxis.get_major_locator()()]
     assert ticks == ["30", "300"]
@@ -117,7 +117,7 @@ def test_metric_snr_draws_the_means_of_the_leaderboard():
 
 
 def test_a_mean_that_lacks_cases_is_hollow():
-    figure = plots.metric_snr(make_rows())
+    figure = plots.snr(make_rows())
     of = plots.marks(with_labels(make_rows()))
     faces = {to_hex(p.get_color()): to_hex(p.get_markerfacecolor()) for _, _, p in points(shown(figure)[0])}
     assert faces[of["gamma"].colour.lower()] == "#ffffff"
@@ -127,7 +127,7 @@ def test_a_mean_that_lacks_cases_is_hollow():
 
 
 def test_noiseless_stands_apart_and_is_not_joined():
-    axes = shown(plots.metric_snr(make_rows(levels=(30.0, 300.0, np.inf))))[0]
+    axes = shown(plots.snr(make_rows(levels=(30.0, 300.0, np.inf))))[0]
     format_tick = axes.xaxis.get_major_formatter()
     assert [format_tick(place, 0) for place in axes.xaxis.get_major_locator()()] == ["30", "300", "∞"]
     joined = [line for line in axes.lines if len(line.get_xdata()) > 1]
@@ -138,34 +138,34 @@ def test_noiseless_stands_apart_and_is_not_joined():
 
 def test_snr_needs_an_snr():
     with pytest.raises(PlotError, match="SNR of these cases is not known"):
-        plots.metric_snr(make_rows(levels=(np.nan,)))
+        plots.snr(make_rows(levels=(np.nan,)))
 
 
 def test_every_column_has_its_labels_though_the_last_line_is_not_full():
-    figure = plots.metric_snr(make_rows(scenarios=tuple("abcdef")))
+    figure = plots.snr(make_rows(scenarios=tuple("abcdefg")))
     labelled = [axes.get_title() for axes in shown(figure) if axes.xaxis.label.get_visible()]
-    assert labelled == ["c", "d", "e", "f"]
+    assert labelled == ["d", "e", "f", "g"]
     ticks = [axes.get_title() for axes in shown(figure) if axes.xaxis.get_tick_params()["labelbottom"]]
     assert ticks == labelled
     assert [axes.get_title() for axes in shown(figure) if axes.yaxis.label.get_visible()] == ["a", "e"]
 
 
 def test_a_share_has_a_linear_axis_and_the_residual_a_line_at_one():
-    assert shown(plots.metric_snr(make_rows(), "topk"))[0].get_yscale() == "linear"
-    axes = shown(plots.metric_snr(make_rows(), "residual"))[0]
+    assert shown(plots.snr(make_rows(), "topk"))[0].get_yscale() == "linear"
+    axes = shown(plots.snr(make_rows(), "residual"))[0]
     assert any(set(line.get_ydata()) == {1} for line in axes.lines)
 
 
 # Against time --------------------------------------------------------------------------------
 
 
-def test_accuracy_time_axes_and_points():
-    figure = plots.accuracy_time(make_rows())
+def test_pareto_axes_and_points():
+    figure = plots.pareto(make_rows())
     first, second = shown(figure)
     assert [first.get_title(), second.get_title()] == ["SNR 30", "SNR 300"]
     assert (first.get_xscale(), first.get_yscale()) == ("log", "log")
     assert first.get_xlabel() == "time per inversion"
-    assert first.xaxis.get_major_formatter()(1e-3, 0) == "1 ms"
+    assert first.xaxis.get_major_formatter()(1e-3, 0) == "1\N{THIN SPACE}ms"
     assert sorted(x for x, _, _ in points(first)) == pytest.approx([1e-5, 0.1, 1.0, 5.0])
 
 
@@ -185,20 +185,21 @@ def test_pareto_front_of_ties_and_of_a_metric_where_high_is_good():
     assert list(plots.pareto_front(board, "js")["label"]) == ["a"]
 
 
-def test_time_needs_times():
+def test_pareto_needs_times():
     with pytest.raises(PlotError, match="nothing can be drawn against time"):
-        plots.accuracy_time(make_rows().assign(seconds=np.nan))
+        plots.pareto(make_rows().assign(seconds=np.nan))
 
 
 # Spread --------------------------------------------------------------------------------------
 
 
-def test_distribution_shows_every_case_and_counts_failures():
-    figure = plots.distribution(make_rows())
+def test_errors_shows_every_case_and_counts_failures():
+    figure = plots.errors(make_rows())
     axes = shown(figure)[0]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["alpha", "beta", "gamma", "floor (reference)"]
     assert axes.get_xscale() == "log"
-    assert axes.get_xlabel().startswith("Jensen-Shannon divergence (nats)")
+    assert axes.get_xlabel() == "js (nats)"
+    assert figure.get_suptitle() == "two\nJensen-Shannon divergence (lower is better)"
     assert [len(dots.get_offsets()) for dots in axes.collections] == [12, 12, 11, 12]
     assert [text.get_text() for text in axes.texts] == ["11/12"]
     rows = make_rows()
@@ -233,7 +234,7 @@ def test_example_recomputes_what_it_can_and_says_why_not(one):
     assert 0 < one.scores["prior_mean"]["js"] < np.log(2)
     assert one.reasons["gamma"] == "timeout: over 60 s"
     assert "not installed" in one.reasons["beta"]
-    assert one.reasons["nnls"] == "took 1000 s a case; draw it with --limit 2000"
+    assert one.reasons["nnls"] == "took 1000 s a case; show it with --limit 2000"
 
 
 def test_example_of_a_case_that_was_not_run(registry, gallery_rows):
@@ -282,7 +283,7 @@ def test_gallery_wraps_many_methods(one):
     figure = plots.gallery([one, one], [f"m{i}" for i in range(11)])
     panels = [axes for axes in shown(figure) if axes.get_title()]
     assert len(panels) == 2 * 13
-    assert figure.get_figwidth() < 16
+    assert figure.get_figwidth() == pytest.approx(178 / 25.4)
 
 
 def test_typical_case_is_the_median():
@@ -307,23 +308,23 @@ def test_source_comes_from_the_manifest_before_the_registry(registry):
 
 
 def test_files_are_whole_and_text_stays_text(tmp_path):
-    figure = plots.metric_snr(make_rows())
+    figure = plots.snr(make_rows())
     png, svg = plots.save(figure, tmp_path / "new", "snr", ["png", "svg"])
     head = png.read_bytes()[:24]
     assert head[:8] == b"\x89PNG\r\n\x1a\n"
-    assert struct.unpack(">I", head[16:20])[0] == round(figure.get_figwidth() * 200)
+    assert struct.unpack(">I", head[16:20])[0] == int(figure.get_figwidth() * 300)
     texts = ["".join(node.itertext()) for node in ElementTree.parse(svg).iter("{http://www.w3.org/2000/svg}text")]
     assert any("SNR at b = 0" in text for text in texts)
     assert any("floor (reference)" in text for text in texts)
 
 
 def test_the_same_figure_is_the_same_file(tmp_path):
-    one, two = (plots.save(plots.distribution(make_rows()), tmp_path, name, ["svg"])[0] for name in ("a", "b"))
+    one, two = (plots.save(plots.errors(make_rows()), tmp_path, name, ["svg"])[0] for name in ("a", "b"))
     assert one.read_bytes() == two.read_bytes()
 
 
 def test_save_refuses(tmp_path):
-    figure = plots.metric_snr(make_rows())
+    figure = plots.snr(make_rows())
     with pytest.raises(PlotError, match=re.escape("no format 'jpg'; there are: png, svg, pdf")):
         plots.save(figure, tmp_path, "x", ["jpg"])
     (tmp_path / "file").write_text("")

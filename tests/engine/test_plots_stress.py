@@ -9,8 +9,8 @@ from matplotlib.container import ErrorbarContainer
 
 from dexsy_bench import plots
 from dexsy_bench.leaderboard import TableError, leaderboard, with_labels
+from dexsy_bench.plots.look import PlotError
 from dexsy_bench.plots.stress import residual_levels
-from dexsy_bench.plots.style import PlotError
 
 LEVEL = {"home": 0.05, "near": 0.1, "far": 0.4}
 FAMILIES = {"careful": "classical", "net": "learned", "floor": "reference"}
@@ -63,7 +63,9 @@ def means(figure):
 def typical(figure):
     """The large marks on the right."""
     right, names = figure.axes[1], scenarios(figure)
-    found = [line for line in right.lines if line.get_markersize() == 4.5 and line.get_marker() != "None"]
+    found = [
+        line for line in right.lines if line.get_markersize() == pytest.approx(3.8) and line.get_marker() != "None"
+    ]
     return {(names[round(line.get_ydata()[0])], to_hex(line.get_color())): line for line in found}
 
 
@@ -86,7 +88,7 @@ def test_the_left_shows_the_leaderboard_of_each_scenario():
         assert bar.get_xdata()[0] == pytest.approx(row.mean)
         assert bar.get_marker() == plots.marks(with_labels(rows))[row.label].marker
     left, right = figure.axes
-    assert left.get_xlabel() == "Jensen-Shannon divergence (nats)\n(lower is better)"
+    assert left.get_xlabel() == "Jensen-Shannon divergence\n(nats, lower is better)"
     assert left.get_title() == "mean over the SNR levels\n30, 300"
     assert right.get_xlabel().startswith("Residual over noise")
     assert (left.get_xscale(), right.get_xscale()) == ("log", "log")
@@ -141,7 +143,7 @@ def test_methods_of_the_baseline_alone_are_left_out():
     rows = make_rows()
     rows = rows[(rows["method"] != "careful") | (rows["scenario"] == "home")]
     with_note = plots.stress(rows)
-    assert notes(with_note) == ["not run", "not run"]
+    assert notes(with_note) == ["not run", "not run"]  # in near and in far
     figure = plots.stress(rows, baseline={"home"})
     assert notes(figure) == []
     assert {colour for _, colour in means(figure)} == {colours(rows)[label] for label in ("net", "floor")}

@@ -15,7 +15,8 @@ from dexsy_bench.learning.validation import LearningCurve, ValidationCell
 from dexsy_bench.learning.weights import Score
 from dexsy_bench.metrics import score
 from dexsy_bench.plots.gallery import CMAP, name_axes
-from dexsy_bench.plots.style import PlotError, save
+from dexsy_bench.plots.look import PlotError
+from dexsy_bench.plots.style import save
 from dexsy_bench.plots.training import DIFFERENCE_CMAP, learning_curve, validation_examples
 from dexsy_bench.registry import Registry
 from dexsy_bench.scenario import Scenario
@@ -174,7 +175,7 @@ def test_a_panel_a_scenario_a_line_an_snr():
     assert [first.get_title(), second.get_title()] == ["three", "two"]  # as they come
     assert (first.get_xscale(), first.get_yscale()) == ("log", "log")
     assert first.get_xlabel() == "training cases seen"
-    assert first.get_ylabel() == "Jensen-Shannon divergence (nats)\n(lower is better)"
+    assert first.get_ylabel() == "Jensen-Shannon divergence\n(nats, lower is better)"
     assert first.xaxis.get_major_formatter()(20_000, 0) == "20k"
     assert legend(figure) == ["SNR 30", "SNR 300"]
     for line, snr in zip(curves(first), (30, 300), strict=True):
