@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dexsy_bench import __version__, seeds
+from dexsy_bench.errors import UserError
 from dexsy_bench.folder import BATCH, FORMAT, FolderError, in_layout
 from dexsy_bench.problem import Floats
 from dexsy_bench.scenario import Scenario
@@ -52,9 +53,13 @@ def generate(
 
     Raises
     ------
+    UserError
+        If the SNR is not positive.
     FolderError
         If the folder is not empty and force is not given, or cannot be written.
     """
+    if not snr > 0:
+        raise UserError(f"--snr {snr:g}: a signal-to-noise ratio is positive; `inf` means no noise")
     problem = scenario.problem(snr)
     try:
         _clear(out, force)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dexsy_bench.errors import UserError
 from dexsy_bench.folder import MASS_TOLERANCE, Folder
-from dexsy_bench.jobs import Job, chunks, engine_digest
+from dexsy_bench.jobs import Cell, Job, chunks, engine_digest
 from dexsy_bench.measured import SignalError, read_array
 from dexsy_bench.method import Estimate, InvalidEstimate, normalised, validate
 from dexsy_bench.rows import Outcome, Row, Status
@@ -88,6 +88,27 @@ def score_predictions(
             rows += rows_of(job, folder.known, cases, attempt, {})
         progress(stop - start)
     return whole, Outcome(rows)
+
+
+def score_into(
+    out: Path,
+    predictions: Path,
+    folder: Folder,
+    name: str,
+    command: str,
+    progress: Callable[[int], None] = lambda cases: None,
+) -> list[Row]:
+    """Add the rows of :func:`score_predictions` to a results folder, and say there which command did."""
+    from dexsy_bench.planning import manifest
+    from dexsy_bench.registry import Registry, Selection
+    from dexsy_bench.store import Shard, Store
+
+    job, outcome = score_predictions(predictions, folder, name, Registry().method_names, progress)
+    cell = Cell(folder, folder.snr, job.start, job.stop, folder.path)
+    with Store(out) as store:
+        store.write_manifest(*manifest(folder.name, [Selection(name)], [cell], command))
+        store.write(Shard.of(job), outcome)
+    return outcome.rows
 
 
 def unused(predictions: Path, folder: Folder) -> list[str]:

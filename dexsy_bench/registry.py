@@ -181,7 +181,7 @@ class Registry:
         if name not in self._loaded:
             loaded = self._load(name)
             if issubclass(loaded, Wrapper):
-                if re.match(rf"{name}(\[|$)", str(loaded.Options().method)):
+                if re.match(rf"{name}(\[|$)", str(getattr(loaded.Options(), "method", ""))):
                     raise PluginError(f"method '{name}' wraps itself by default: give its option `method` another one")
                 body = {"registry": self, "__doc__": loaded.__doc__, "__module__": loaded.__module__}
                 loaded = type(loaded.__name__, (loaded,), body)

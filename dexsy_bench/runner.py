@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from dexsy_bench.executor import Began, Finished, execute
 from dexsy_bench.jobs import Job
 from dexsy_bench.machine import cores, memory_share
+from dexsy_bench.rows import Row
 from dexsy_bench.store import Shard, Store
 from dexsy_bench.worker import Setup
 
@@ -100,6 +101,9 @@ def run(jobs: Sequence[Job], store: Store, settings: Settings, console: Console)
         Progress(todo, summary.reused, console) as progress,
         closing(execute(todo, workers, settings.timeout, setup)) as events,
     ):
+        if progress.live:
+            for job, rows in _rows_of(summary.reused, store):
+                progress.known(job, rows)
         for event in events:
             match event:
                 case Began(job):
@@ -109,6 +113,21 @@ def run(jobs: Sequence[Job], store: Store, settings: Settings, console: Console)
                     summary.statuses.update(row["status"] for row in outcome.rows)
                     progress.finished(job, outcome.rows)
     return summary
+
+
+def _rows_of(jobs: Sequence[Job], store: Store) -> Iterator[tuple[Job, list[Row]]]:
+    """The rows of finished jobs."""
+    if not jobs:
+        return
+    from dexsy_bench.leaderboard import with_labels
+    from dexsy_bench.store import load_rows
+
+    rows = with_labels(load_rows(store.path))
+    level = rows["snr"].map("{:g}".format)  # as text, for one that is not known is NaN, which does not equal itself
+    cells = {cell: part.set_index("case") for cell, part in rows.groupby(["label", "scenario", level])}
+    for job in jobs:
+        part = cells[Shard.of(job).cell].loc[job.start : job.stop - 1].reset_index()
+        yield job, [{str(name): value for name, value in row.items()} for row in part.to_dict("records")]
 
 
 @contextmanager

@@ -61,9 +61,13 @@ class Shard:
     @property
     def stem(self) -> str:
         """Name of its files, without the ending."""
-        label = re.sub(r"[^\w.=+-]+", "_", self.label)[:80]
-        scenario = re.sub(r"[^\w.=+-]+", "_", self.scenario)[:80]
-        return f"{label}.{scenario}.snr{self.snr:g}.{self.start:05d}-{self.stop:05d}.{self.key}"
+        return f"{self.stem_of_cell}.{self.start:05d}-{self.stop:05d}.{self.key}"
+
+    @property
+    def stem_of_cell(self) -> str:
+        """What the names of all files of the cell begin with."""
+        label, scenario = (re.sub(r"[^\w.=+-]+", "_", name)[:80] for name in (self.label, self.scenario))
+        return f"{label}.{scenario}.snr{self.snr:g}"
 
     def covers(self, other: Shard) -> bool:
         """True if it holds the other's rows, computed the same way."""
@@ -264,7 +268,7 @@ def load_estimate(run: str | Path, label: str, scenario: str, snr: float, case: 
     from safetensors import safe_open
 
     wanted = Shard(label, scenario, snr, case, case + 1, "")
-    for path in sorted((Path(run) / "estimates").glob("*.safetensors")):
+    for path in sorted((Path(run) / "estimates").glob(f"{wanted.stem_of_cell}.*.safetensors")):
         with safe_open(path, framework="numpy") as file:
             shard = Shard(**json.loads(file.metadata()[_METADATA]))
             if replace(shard, key="").covers(wanted):

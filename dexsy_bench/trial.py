@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +14,34 @@ from numpy.typing import NDArray
 
 from dexsy_bench.method import Estimate, InvalidEstimate, Inverter, Method
 from dexsy_bench.problem import Floats, Problem
-from dexsy_bench.registry import Registry
+from dexsy_bench.registry import PluginError, Registry
 from dexsy_bench.scenario import AcquisitionSection, CompartmentSection, GridSection, Scenario
 
 SNR = 100.0
+
+
+def wanted(method: str, include: Iterable[Path] = ()) -> tuple[Registry, list[str]]:
+    """Which selections are to be tried for a name, or the file of a method: all default variants, or the one named.
+
+    Parameters
+    ----------
+    method : str
+        ``NAME``, ``NAME[option=value]``, or the path of a file or package.
+    include : iterable of Path
+        Where methods are looked for besides the built-in ones.
+    """
+    paths = list(include)
+    if method.endswith(".py") or "/" in method:
+        path = Path(method).resolve()
+        path = path.parent if path.name == "__init__.py" else path
+        package = (path / "__init__.py").exists()  # found through the folder that it lies in
+        paths.append(path.parent if package else path)
+        method = path.stem
+    registry = Registry(paths)
+    try:
+        return registry, [v.label for v in registry.variants(method)] if "[" not in method else [method]
+    except (PluginError, TypeError):
+        return registry, [method]  # the check itself says what is wrong
 
 
 class Broken(Exception):

@@ -14,8 +14,11 @@ from dexsy_bench.cli import (
     generate,
     invert,
     limits,
+    merge,
     new_method,
     plot,
+    ranks,
+    report,
     run,
     score,
     table,
@@ -39,10 +42,13 @@ COMPARE, METHOD, DATA = "Compare methods", "A method of your own", "Your data, y
 
 app.command("list", rich_help_panel=COMPARE)(list_.list_all)
 app.command("run", rich_help_panel=COMPARE)(run.run)
+app.command("merge", rich_help_panel=COMPARE)(merge.merge)
 app.command("table", rich_help_panel=COMPARE)(table.table)
 app.command("compare", rich_help_panel=COMPARE)(compare.compare)
+app.command("ranks", rich_help_panel=COMPARE)(ranks.ranks)
 app.command("choosing", rich_help_panel=COMPARE)(choosing.choosing)
 app.command("plot", rich_help_panel=COMPARE)(plot.plot)
+app.command("report", rich_help_panel=COMPARE)(report.report)
 app.command("doctor", rich_help_panel=COMPARE)(doctor.doctor)
 app.command("new-method", rich_help_panel=METHOD)(new_method.new_method)
 app.command("check", rich_help_panel=METHOD)(check.check)

@@ -28,22 +28,11 @@ def check(
     from threadpoolctl import threadpool_limits
 
     from dexsy_bench import contract
-    from dexsy_bench.registry import PluginError, Registry
+    from dexsy_bench.trial import wanted
 
-    paths = list(include or ())
-    if method.endswith(".py") or "/" in method:
-        path = Path(method).resolve()
-        path = path.parent if path.name == "__init__.py" else path
-        package = (path / "__init__.py").exists()  # found through the folder that it lies in
-        paths.append(path.parent if package else path)
-        method = path.stem
-    registry = Registry(paths)
-    try:
-        texts = [v.label for v in registry.variants(method)] if "[" not in method else [method]
-    except (PluginError, TypeError):
-        texts = [method]  # the check itself says what is wrong
     console = Console()
     failures = 0
+    registry, texts = wanted(method, include or ())
     for text in texts:
         with console.status(Text(f"{text} ...")) as status, threadpool_limits(1):
             results = contract.check(registry, text, lambda r: status.update(f"{r.name} ..."))

@@ -46,11 +46,8 @@ def generate(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from dexsy_bench import generation
-    from dexsy_bench.errors import UserError
     from dexsy_bench.registry import Registry
 
-    if not snr > 0:
-        raise UserError(f"--snr {snr:g}: a signal-to-noise ratio is positive; `inf` means no noise")
     source = Registry(include or ()).scenario(scenario)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console()

@@ -54,53 +54,22 @@ def invert(
         dexsy-bench invert signal.npy --b b_vals.npy --bootstrap 100
         dexsy-bench invert data.mat:S --b data.mat:b --method 'tikhonov[order=0]' --mixing-time 0.05 --out tissue/
     """
-    from dataclasses import replace
+    from dexsy_bench import inversion_files, inverting
 
-    import numpy as np
-    from threadpoolctl import threadpool_limits
-
-    from dexsy_bench import inversion, inversion_files, measured
-    from dexsy_bench.errors import UserError
-    from dexsy_bench.physics import KERNELS
-    from dexsy_bench.problem import Grid
-    from dexsy_bench.registry import Registry
-    from dexsy_bench.tuning import resolve
-
-    low, high = d_range or {"diffusion": (0.01, 10.0), "relaxation": (1.0, 1000.0)}[kernel]
-    if not 1e-9 <= low < high <= 1e9:
-        raise UserError(f"--d-range {low:g} {high:g}: give the lowest and the highest value, between 1e-9 and 1e9")
-    registry = Registry(include or ())
-    selection = registry.select(method)
-    b1 = measured.read_vector(b)
-    measurement = measured.check(
-        measured.read_array(signal),
-        b1,
-        b1 if b2 is None else measured.read_vector(b2),
-        Grid.log(low, high, n),
-        KERNELS[kernel],
+    result = inverting.invert(
+        signal,
+        b,
+        b2,
+        method=method,
+        d_range=d_range,
+        n=n,
+        split=split or (),
         mixing_time=mixing_time,
         parts=parts,
+        kernel=kernel,
+        bootstrap=bootstrap,
+        include=include or (),
     )
-    noise = measurement.problem.sigma
-    tuned, _ = resolve(selection, registry, None, 1 / noise if noise else np.inf)
-    label = selection.label
-    selection = replace(selection, given=tuple({**dict(selection.given), **dict(tuned)}.items()))
-    if bootstrap is not None:
-        label = f"bootstrap[method={label},samples={bootstrap}]"
-        selection = registry.select(f"bootstrap[method={selection.label},samples={bootstrap}]")
-    try:
-        with threadpool_limits(1):
-            result = inversion.invert(
-                measurement,
-                registry.method(selection.name),
-                registry.options_of(selection),
-                label,
-                np.array(split) if split else None,
-            )
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"{label} failed: {type(error).__name__}: {error}") from error
     inversion_files.write(result, out, signal)
     for line in inversion_files.describe(result):
         typer.echo(line)

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-LEVELS = (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
-
 
 def limits(
     scenario: Annotated[str, typer.Argument(help="Name of a scenario; `dexsy-bench list` shows them.")],
@@ -54,12 +52,11 @@ def limits(
     import math
 
     from dexsy_bench.errors import UserError
+    from dexsy_bench.inference.limits import LEVELS, checked_levels
+    from dexsy_bench.inference.limits import limits as limits_of
     from dexsy_bench.registry import Registry
 
-    levels = sorted(set(snr or LEVELS))
-    for level in levels:
-        if not 0 < level < math.inf:
-            raise UserError(f"--snr {level:g}: must be positive and finite; without noise there is no bound")
+    levels = checked_levels(snr or LEVELS)
     if not 0 < precision < math.inf:
         raise UserError(f"--precision {precision:g}: must be positive")
     chosen = Registry(include or ()).scenario(scenario)
@@ -71,7 +68,6 @@ def limits(
     from rich.progress import Progress
     from threadpoolctl import threadpool_limits
 
-    from dexsy_bench.inference.limits import limits as limits_of
     from dexsy_bench.plots.limits import limits as figure_of
     from dexsy_bench.plots.style import save
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from dexsy_bench.errors import UserError
+from dexsy_bench import catalogue
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -53,27 +51,19 @@ def list_all(
 
 def methods(registry: Registry) -> Table:
     """A row a method; one that cannot be loaded says why."""
-    rows = []
-    for name in registry.method_names:
-        try:
-            method = registry.method(name)
-            variants = "\n".join(selection.label for selection in registry.variants(name))
-        except UserError as error:
-            rows.append([name, "", "", "", str(error)])
-            continue
-        options = "\n".join(f"{f.name}={f.default}" for f in dataclasses.fields(method.Options))
-        rows.append([name, method.family, variants, options, first_sentence(method)])
+    rows = [
+        [one["name"], one["family"], "\n".join(one["rows"]), _options(one["options"]), one["summary"]]
+        for one in catalogue.methods(registry)
+    ]
     return _table("Methods", ["name", "family", "rows by default", "options and defaults", "what it does"], rows)
 
 
 def scenarios(registry: Registry) -> Table:
     """A row a scenario."""
     rows = []
-    for name in registry.scenario_names:
-        scenario = registry.scenario(name)
-        snr = ", ".join(f"{level:g}" for level in scenario.snr)
-        ranges = "\n".join(f"{c.name} {c.d[0]:g}-{c.d[1]:g}" for c in scenario.compartments)
-        rows.append([name, scenario.title, snr, ranges])
+    for one in catalogue.scenarios(registry):
+        ranges = "\n".join(f"{name} {low:g}-{high:g}" for name, (low, high) in one["compartments"].items())
+        rows.append([one["name"], one["title"], _levels(one["snr"]), ranges])
     return _table("Scenarios", ["name", "title", "SNR", "compartments, D in µm²/ms"], rows)
 
 
@@ -81,34 +71,33 @@ def suites(registry: Registry) -> Table:
     """A row a suite."""
     rows = [
         [
-            name,
-            suite.title,
-            "\n".join(suite.scenarios),
-            ", ".join(f"{level:g}" for level in suite.snr) if suite.snr else "each scenario's own",
-            "\n".join([str(suite.cases), *(f"{name}: {n}" for name, n in suite.fewer.items())]),
-            "\n".join(suite.methods or ["all"]),
+            one["name"],
+            one["title"],
+            "\n".join(one["scenarios"]),
+            _levels(one["snr"]) if one["snr"] else "each scenario's own",
+            "\n".join([str(one["cases"]), *(f"{name}: {n}" for name, n in one["fewer"].items())]),
+            "\n".join(one["methods"] or ["all"]),
         ]
-        for name, suite in registry.suites.items()
+        for one in catalogue.suites(registry)
     ]
     return _table("Suites", ["name", "title", "scenarios", "SNR", "cases a cell", "methods"], rows)
 
 
 def metrics(registry: Registry) -> Table:
     """A row a metric."""
-    from dexsy_bench.metrics import METRICS
-
-    rows = [
-        [name, metric.unit, f"near {metric.target:g}" if metric.target else str(metric.better), metric.definition]
-        for name, metric in METRICS.items()
-    ]
+    rows = []
+    for one in catalogue.metrics(registry):
+        good = one["better"] if isinstance(one["better"], str) else f"near {one['better']:g}"
+        rows.append([one["name"], one["unit"], good, one["definition"]])
     return _table("Metrics", ["name", "unit", "good is", "definition"], rows)
 
 
-def first_sentence(thing: object) -> str:
-    """The first sentence of a docstring, on one line."""
-    text = " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
-    end = text.find(". ")
-    return text if end < 0 else text[: end + 1]
+def _options(options: dict[str, object]) -> str:
+    return "\n".join(f"{name}={default}" for name, default in options.items())
+
+
+def _levels(snr: Iterable[float]) -> str:
+    return ", ".join(f"{level:g}" for level in snr)
 
 
 def _table(title: str, headings: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:

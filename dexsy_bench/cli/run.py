@@ -5,29 +5,18 @@ from __future__ import annotations
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-
-from dexsy_bench.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dexsy_bench.jobs import Cell
-    from dexsy_bench.registry import Registry, Selection
     from dexsy_bench.runner import Summary
 
 INTERRUPTED = 130
 INCOMPLETE = 1
-
-
-class RunError(UserError):
-    """Options that leave no job, or contradict each other."""
 
 
 def run(
@@ -102,26 +91,17 @@ def run(
     """
     from rich.console import Console
 
-    from dexsy_bench.jobs import plan
+    from dexsy_bench import planning
     from dexsy_bench.machine import cores
     from dexsy_bench.registry import Registry
     from dexsy_bench.runner import Settings
-    from dexsy_bench.runner import run as run_jobs
-    from dexsy_bench.store import Store
 
     console = Console()
 
     def warn(text: str) -> None:
         console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
-    registry = Registry(include or ())
-    name, cells = cells_of(registry, suite, scenario or [], snr or [], cases, data)
-    whole = data is None and (suite is not None or not scenario)  # a suite, or a part of one
-    asked = registry.suite(suite or "quick") if whole else None
-    for slow in asked.fewer if asked is not None else ():
-        registry.method(slow)  # a name that is not known is said so
-    selections = selections_of(registry, method or [], asked.methods if asked is not None else None, warn)
-    fewer = asked.fewer if asked is not None and cases is None else {}
+    asked = planning.request(Registry(include or ()), suite, scenario or [], method or [], snr or [], cases, data, warn)
     settings = Settings(
         workers=jobs or cores(),
         timeout=timeout,
@@ -129,115 +109,18 @@ def run(
         cache=cache,
         keep_estimates=keep_estimates,
     )
-    folder = out or Path("results") / name
-    planned = [job for s in selections for job in plan(registry, [s], first_cases(cells, fewer.get(s.name)))]
+    folder = out or Path("results") / asked.name
     try:
-        with Store(folder, warn) as store:
-            if cache != "only":
-                store.write_manifest(*manifest(name, selections, cells))
-            summary = run_jobs(planned, store, settings, console)
+        summary = asked.carry_out(folder, settings, console, command_line(), warn)
     except KeyboardInterrupt:
         console.print(f"\nstopped; the same command continues {folder}", highlight=False)
         raise typer.Exit(INTERRUPTED) from None
     conclude(summary, folder, console)
 
 
-def cells_of(
-    registry: Registry,
-    suite_name: str | None,
-    scenarios: Sequence[str],
-    levels: Sequence[float],
-    cases: int | None,
-    data: Path | None,
-) -> tuple[str, list[Cell]]:
-    """The name of the results folder and the cells that the options mean.
-
-    A suite gives scenarios, SNR levels and cases; each option takes the place of its part. Scenarios
-    named without a suite have their own SNR levels and as many cases as the quick suite.
-    """
-    from dexsy_bench.jobs import Cell
-
-    if data is not None:
-        return folder_cells(data, cases, bool(suite_name or scenarios or levels))
-    suite = registry.suite(suite_name or "quick")
-    chosen = [registry.scenario(name) for name in dict.fromkeys(scenarios or suite.scenarios)]
-    for level in levels:
-        if not level > 0:
-            raise RunError(f"--snr {level:g}: must be positive; inf means no noise")
-    apart = bool(scenarios) and suite_name is None
-    cells = [
-        Cell(scenario, level, 0, cases or suite.cases)
-        for scenario in chosen
-        for level in dict.fromkeys(levels or (scenario.snr if apart or suite.snr is None else suite.snr))
-    ]
-    return "+".join(scenario.name for scenario in chosen) if apart else suite.name, cells
-
-
-def first_cases(cells: Sequence[Cell], count: int | None) -> list[Cell]:
-    """The cells with that many cases at most."""
-    if count is None:
-        return list(cells)
-    return [replace(cell, stop=min(cell.stop, cell.start + count)) for cell in cells]
-
-
-def folder_cells(data: Path, cases: int | None, others: bool) -> tuple[str, list[Cell]]:
-    """The one cell of a folder of cases."""
-    from dexsy_bench.folder import Folder
-    from dexsy_bench.jobs import Cell
-
-    if others:
-        raise RunError("--data brings its own cases; leave out SUITE, --scenario and --snr")
-    folder = Folder.read(data)
-    count = len(folder.numbers)
-    if cases is not None and cases > count:
-        raise RunError(f"-n {cases}: {data} holds {count} cases")
-    first = folder.numbers.start
-    return folder.path.name, [Cell(folder, folder.snr, first, first + (cases or count), folder.path)]
-
-
-def selections_of(
-    registry: Registry, texts: Sequence[str], usual: Sequence[str] | None, warn: Callable[[str], None]
-) -> list[Selection]:
-    """The methods that were named; else the usual ones and those included; else all, with their default variants."""
-    selections = [registry.select(text) for text in texts or usual or ()]
-    names = [] if texts else registry.method_names if usual is None else registry.included_methods
-    for name in names:
-        try:
-            selections += registry.variants(name)
-        except UserError as error:  # a broken plugin costs its own rows only
-            warn(f"{name} is left out: {error}")
-    return list(dict.fromkeys(selections))
-
-
-def manifest(
-    name: str, selections: Sequence[Selection], cells: Sequence[Cell]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Definitions for ``manifest.json``, and the entry for its history that says how this run is made."""
-    from dexsy_bench.machine import describe, revision
-
-    asked = [
-        {"scenario": cell.source.name, "snr": f"{cell.snr:g}", "start": cell.start, "stop": cell.stop} for cell in cells
-    ]
-    entry = {
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(["dexsy-bench", *sys.argv[1:]]),
-        "suite": name,
-        "methods": [selection.label for selection in selections],
-        "cells": asked,
-        "revision": revision(),
-        "machine": describe(),
-    }
-    return {"scenarios": {cell.source.name: definition(cell) for cell in cells}}, entry
-
-
-def definition(cell: Cell) -> Any:
-    """All that defines the cases: the scenario's fields, or where the folder is if no scenario makes them."""
-    from dexsy_bench.scenario import Scenario
-
-    origin = cell.source.problem(cell.snr).prior
-    if isinstance(origin, Scenario) and origin.name == cell.source.name:
-        return origin.model_dump(mode="json")
-    return {"folder": str(cell.data), "digest": cell.source.digest}
+def command_line() -> str:
+    """The command that this process was started with, for the history of a results folder."""
+    return shlex.join(["dexsy-bench", *sys.argv[1:]])
 
 
 def conclude(summary: Summary, folder: Path, console: Console) -> None:

@@ -28,29 +28,20 @@ def score(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from dexsy_bench.cli.run import manifest
+    from dexsy_bench.cli.run import command_line
     from dexsy_bench.folder import Folder
-    from dexsy_bench.jobs import Cell
-    from dexsy_bench.predictions import score_predictions, unused
-    from dexsy_bench.registry import Registry, Selection
+    from dexsy_bench.predictions import score_into, unused
     from dexsy_bench.rows import count_by_status
-    from dexsy_bench.store import Shard, Store
 
     folder = Folder.read(data)
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=len(folder.numbers))
-        job, outcome = score_predictions(
-            predictions, folder, name, Registry().method_names, lambda cases: progress.advance(task, cases)
-        )
-    cell = Cell(folder, folder.snr, job.start, job.stop, folder.path)
-    with Store(out) as store:
-        store.write_manifest(*manifest(folder.name, [Selection(name)], [cell]))
-        store.write(Shard.of(job), outcome)
-    counts = ", ".join(f"{n} {status}" for status, n in count_by_status(outcome.rows).items())
+        rows = score_into(out, predictions, folder, name, command_line(), lambda cases: progress.advance(task, cases))
+    counts = ", ".join(f"{n} {status}" for status, n in count_by_status(rows).items())
     typer.echo(f"{name} on {folder.name}, SNR {folder.snr:g}: {counts}; added to {out}")
-    for reason in dict.fromkeys(row["reason"] for row in outcome.rows if row["reason"]):
+    for reason in dict.fromkeys(row["reason"] for row in rows if row["reason"]):
         typer.echo(f"  {reason}")
     if extra := unused(predictions, folder):
         typer.echo(f"  not used, as {data} has no such case: {', '.join(extra)}")

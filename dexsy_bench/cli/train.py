@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-
-from dexsy_bench.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dexsy_bench.learning.method import LearnedMethod
-    from dexsy_bench.learning.stream import Stream
     from dexsy_bench.learning.trainer import Report
-    from dexsy_bench.learning.validation import ValidationCell
-    from dexsy_bench.learning.weights import Weights
-    from dexsy_bench.registry import Registry
 
-CORE = "core"
 INTERRUPTED = 130
-VALIDATION_SNR = (30.0, 100.0, 300.0, 1000.0)
 BUDGET, DATA, DESCENT, MACHINE = "Budget", "Cases", "Descent", "Machine"
 
 
@@ -121,101 +112,46 @@ def train(
     """
     from rich.console import Console
 
-    from dexsy_bench.learning.method import LearnedMethod
-    from dexsy_bench.registry import Registry
+    from dexsy_bench.learning.request import request
 
-    registry = Registry(include or ())
-    selection = registry.select(method)
-    chosen = registry.method(selection.name)
-    if not issubclass(chosen, LearnedMethod):
-        raise UserError(f"{selection.name} learns nothing: only methods of family `learned` are trained")
-    if minutes is not None and cases is not None:
-        raise UserError("--minutes and --cases are two budgets; give one")
-    if data is not None and scenario:
-        raise UserError("--data brings its own cases; leave out --scenario")
-    if resume is not None and resume.is_dir() and out is not None:
-        raise UserError(f"--resume {resume} goes on in that folder; leave out --out")
-    rival = None if against is None else registry.select(against)
-    _need_lightning()
-    from dexsy_bench.learning.baseline import Baseline
-    from dexsy_bench.learning.plan import Machine, Plan, RunFolder
+    asked = request(
+        method,
+        minutes=minutes,
+        cases=cases,
+        resume=resume,
+        out=out,
+        scenarios=scenario or [],
+        snr=snr,
+        data=data,
+        noisy=noisy,
+        descent={
+            "batch": batch, "lr": lr, "betas": betas, "weight_decay": weight_decay, "warmup": warmup, "clip": clip,
+            "ema": ema, "l1": l1, "tv": tv,
+        },
+        machine={"device": device, "devices": devices, "precision": precision, "compiled": compiled},
+        validations=validations,
+        validation_cases=validation_cases,
+        against=against,
+        include=include or [],
+    )  # fmt: skip
     from dexsy_bench.learning.trainer import leads
     from dexsy_bench.learning.trainer import train as run_training
-    from dexsy_bench.learning.training import Budget, Settings
 
-    options = registry.make_options(selection.name, dict(selection.given))
-    stream, cells = cases_of(registry, scenario or [], snr, data, noisy, validation_cases)
-    reason = chosen.unfit(stream.problem)
-    if reason:
-        raise UserError(f"{selection.label} cannot be trained on these cases: {reason}")
-    start, going_on = start_of(chosen, options, resume)
-    plan = Plan(
-        method=chosen,
-        options=options,
-        stream=stream,
-        cells=cells,
-        settings=Settings(batch, lr, betas, weight_decay, warmup, clip, ema, l1, tv),
-        budget=Budget(cases, "cases") if cases is not None else Budget(minutes or 60.0, "minutes"),
-        machine=Machine(device, devices, precision, compiled),
-        start=start,
-        validations=validations,
-        against=None if rival is None else Baseline(rival, registry),
-    )
-    folder = RunFolder(going_on or out or Path("runs") / selection.name)
     console = Console(quiet=not leads())
 
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    with _Shown(console, selection.label) as shown:
-        weights = run_training(plan, folder, shown.update, resume=going_on is not None)
+    with _Shown(console, asked.label) as shown:
+        weights = run_training(asked.plan, asked.folder, shown.update, resume=asked.going_on)
     if shown.last is None:  # of several processes, the first alone reports
         return
     if shown.last.spent < 1:
-        say(f"stopped; the same command with --resume {folder.path} goes on")
+        say(f"stopped; the same command with --resume {asked.folder.path} goes on")
         raise typer.Exit(INTERRUPTED)
     inner = ",".join(f"{name}={value}" for name, value in [*weights.card.options.items(), ("weights", weights.path)])
     say(f"{weights.card.cases:,} cases seen; weights in {weights.path}")
-    say(f"next: dexsy-bench run -m '{selection.name}[{inner}]'")
-
-
-def cases_of(
-    registry: Registry, names: list[str], snr: tuple[float, float], data: Path | None, noisy: bool, n: int
-) -> tuple[Stream, list[ValidationCell]]:
-    """What to train on, and what to validate with."""
-    from dexsy_bench.learning.stream import FolderStream, ScenarioStream
-    from dexsy_bench.learning.validation import ValidationCell
-
-    if data is not None:
-        stream = FolderStream(data, noisy, held=n)
-        folder, held = stream.folder, stream.held
-        cases = folder.cases(held.start, held.stop, folder.snr)
-        return stream, [ValidationCell(folder.name, folder.snr, folder.known, cases)]
-    scenarios = [registry.scenario(name) for name in names or registry.suite(CORE).scenarios]
-    cells = [ValidationCell.of(scenario, level, n) for scenario in scenarios for level in VALIDATION_SNR]
-    return ScenarioStream(tuple(scenarios), snr, noisy), cells
-
-
-def start_of(method: type[LearnedMethod], options: Any, resume: Path | None) -> tuple[Weights | None, Path | None]:
-    """The weights that the leg begins from, and the folder that it goes on in."""
-    from dataclasses import replace
-
-    from dexsy_bench.learning.plan import RunFolder
-
-    if resume is None:
-        return None, None
-    if resume.is_dir():
-        return RunFolder(resume).start, resume
-    if str(resume) != "shipped" and not resume.exists():
-        raise UserError(f"--resume {resume}: neither a folder of a training nor a model card (NAME.toml) nor `shipped`")
-    return method.weights(replace(options, weights=str(resume))), None
-
-
-def _need_lightning() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("lightning") is None or find_spec("tensorboard") is None:
-        raise UserError("training needs Lightning and TensorBoard: pip install 'dexsy-bench[train]'")
+    say(f"next: dexsy-bench run -m '{asked.plan.method.name}[{inner}]'")
 
 
 class _Shown:

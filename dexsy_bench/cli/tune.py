@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from dexsy_bench.registry import Selection
-    from dexsy_bench.tuning import Entry
 
 INTERRUPTED = 130
 
@@ -36,74 +32,29 @@ def tune(
         dexsy-bench tune tikhonov two_compartment             # then: run -m 'tikhonov[alpha=tuned]'
         dexsy-bench tune cvx_tv two_compartment three_compartment --snr 100 -n 8
     """
-    import multiprocessing
-    import os
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-    from concurrent.futures.process import BrokenProcessPool
+    from contextlib import closing
 
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    from dexsy_bench.errors import UserError
-    from dexsy_bench.machine import cores, worker_environment
-    from dexsy_bench.registry import Registry
-    from dexsy_bench.tuning import with_tuned, write
-    from dexsy_bench.worker import Setup, settle
+    from dexsy_bench.tuning_run import entries, search
 
-    for level in snr or ():
-        if not level > 0:
-            raise UserError(f"--snr {level:g}: must be positive; inf means no noise")
-    registry = Registry(include or ())
-    selection = with_tuned(registry.select(method), registry)
-    cells = [(name, level) for name in scenarios for level in snr or registry.scenario(name).snr]
-    path = out / f"{selection.name}.toml"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror or error}") from error
+    what = search(method, scenarios, snr or (), out, include or ())
     console = Console()
-    setup = Setup(parent=os.getpid(), log=Path(os.devnull))
     columns = (SpinnerColumn(), *Progress.get_default_columns()[:-1], TimeElapsedColumn(), TimeRemainingColumn())
-    with (
-        worker_environment(),
-        ProcessPoolExecutor(jobs or cores(), multiprocessing.get_context("spawn"), settle, (setup,)) as pool,
-        Progress(*columns, console=console) as progress,
-    ):
-        bar = progress.add_task(selection.label, total=len(cells))
-        pending = [
-            pool.submit(_tune_cell, selection, tuple(include or ()), name, level, cases, budget, metric)
-            for name, level in cells
-        ]
-        try:
-            for finished in as_completed(pending):
-                entry = finished.result()
-                try:
-                    write(path, [entry])
-                except OSError as error:
-                    raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    try:
+        with (
+            Progress(*columns, console=console) as progress,
+            closing(entries(what, cases, budget, metric, jobs)) as found,
+        ):
+            bar = progress.add_task(what.selection.label, total=len(what.cells))
+            for entry in found:
                 values = ", ".join(f"{option} = {value:.3g}" for option, value in entry.values.items())
                 edge = "; at the end of its range" if entry.at_edge else ""
                 score = f"{metric} {entry.score:.4g} on {cases} cases, {entry.evaluations} values tried{edge}"
                 console.print(f"{entry.scenario}, SNR {entry.snr:g}: {values} ({score})", highlight=False)
                 progress.advance(bar)
-        except BaseException as error:
-            for worker in multiprocessing.active_children():  # else the pool would wait for what they are at
-                worker.kill()
-            if isinstance(error, KeyboardInterrupt):
-                console.print(f"stopped; what was tuned by then is in {path}", highlight=False)
-                raise typer.Exit(INTERRUPTED) from None
-            if isinstance(error, BrokenProcessPool):
-                raise UserError(f"a process that tuned {selection.label} died; was there enough memory?") from error
-            raise
-    console.print(f"stored in {path}", highlight=False)
-
-
-def _tune_cell(
-    selection: Selection, include: tuple[Path, ...], scenario: str, snr: float, cases: int, budget: int, metric: str
-) -> Entry:
-    """One cell, in a process of its own."""
-    from dexsy_bench import tuning
-    from dexsy_bench.registry import Registry
-
-    registry = Registry(include)
-    return tuning.tune(selection, registry, registry.scenario(scenario), snr, cases=cases, budget=budget, metric=metric)
+    except KeyboardInterrupt:
+        console.print(f"stopped; what was tuned by then is in {what.path}", highlight=False)
+        raise typer.Exit(INTERRUPTED) from None
+    console.print(f"stored in {what.path}", highlight=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ from array_api_compat import array_namespace
 
 from dexsy_bench import seeds
 from dexsy_bench.compartments import exchange_weights
+from dexsy_bench.errors import UserError
 from dexsy_bench.inference.coordinates import Coordinates, complex_step
 from dexsy_bench.inference.fisher import bounds, information, without_nuisance
 from dexsy_bench.physics import Array
@@ -24,6 +25,25 @@ FIXED = 1e-12
 """Variance of a parameter whose range is a single value."""
 
 CHUNK = 16
+
+
+LEVELS = (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
+"""The SNRs that are usually asked for."""
+
+
+def checked_levels(snr: Iterable[float]) -> list[float]:
+    """The SNRs in order, each once.
+
+    Raises
+    ------
+    UserError
+        If one is not positive and finite.
+    """
+    levels = sorted(set(snr))
+    for level in levels:
+        if not 0 < level < np.inf:
+            raise UserError(f"--snr {level:g}: must be positive and finite; without noise there is no bound")
+    return levels
 
 
 class Quantities:

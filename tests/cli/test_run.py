@@ -70,7 +70,7 @@ def everything(tmp_path_factory, include):
     out = tmp_path_factory.mktemp("faults") / "run"
     methods = [part for name in faults.BODIES if name != "slow" for part in ("-m", name)]
     printed = run(
-        "-s", "tiny", "-n", CASES, "--jobs", 2, "--timeout", 4, "--memory", 1, "--keep-estimates", 16,
+        "-s", "tiny", "-n", CASES, "--jobs", 2, "--timeout", 4, "--memory", 1, "--keep-estimates", 18,
         *methods, "--out", out, include=include,
     )  # fmt: skip
     return load_rows(out), printed, out
@@ -167,7 +167,7 @@ def test_estimates_are_kept_where_they_are_valid(everything, signals):
 def test_failures_are_kept_and_not_computed_again(everything, include):
     _, _, out = everything
     before, rows = shards(out), table(out)
-    printed = run("-s", "tiny", "-n", CASES, "-m", "killed", "-m", "nan", "--keep-estimates", 16, "--out", out,
+    printed = run("-s", "tiny", "-n", CASES, "-m", "killed", "-m", "nan", "--keep-estimates", 18, "--out", out,
                   include=include)  # fmt: skip
     assert "36 cases were there already" in printed
     assert shards(out) == before

@@ -193,7 +193,9 @@ def test_estimates_are_found_by_case(tmp_path):
         assert store.holds(Shard.of(failure), keep_below=100), "there is nothing to compute again"
         put(store, job(snr=99.0, stop=8), 1.0, keep_below=4)
         assert store.holds(Shard.of(job(snr=99.0, stop=8)), keep_below=4)
-        assert not store.holds(Shard.of(job(snr=99.0, stop=8)), keep_below=8), "more estimates are wanted than were kept"
+        assert not store.holds(Shard.of(job(snr=99.0, stop=8)), keep_below=8), (
+            "more estimates are wanted than were kept"
+        )
         put(store, job(snr=99.0, start=16, stop=18), 1.0, keep_below=4)
         assert store.holds(Shard.of(job(snr=99.0, start=16, stop=18)), keep_below=4), "none of its cases is wanted"
     assert load_estimate(tmp_path, "m", "s", 30.0, 17).tolist() == [[[2.0, 2.0], [2.0, 2.0]]]
