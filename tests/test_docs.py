@@ -5,12 +5,16 @@ import shlex
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import typer
 
 import dexsy_bench
+from dexsy_bench import leaderboard, ranking
 from dexsy_bench.cli import app
+from dexsy_bench.metrics import METRICS
 from dexsy_bench.registry import Registry
+from dexsy_bench.store import load_rows
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
@@ -106,3 +110,59 @@ def test_numbers_above_the_noise_are_those_that_science_states():
     coefficients = np.abs(u1.T @ clean @ u2)
     counted = [round((coefficients > 1 / snr).sum(axis=(1, 2)).mean()) for snr in (30, 100, 300, 1000)]
     assert "{}, {}, {} and {}".format(*counted) in (ROOT / "docs" / "science.md").read_text("utf-8")
+
+
+# Numbers -----------------------------------------------------------------------------------
+
+
+def differences(page, name, computed):
+    """What the tables under `<!-- numbers: NAME -->` state and is not what computed(row, column) rounds to."""
+    tables = re.findall(rf"<!-- numbers: {name} -->\n((?:\|.*\n)+)", (ROOT / "docs" / page).read_text("utf-8"))
+    assert tables, page
+    wrong = []
+    for table in tables:
+        head, _, *rows = ([cell.strip(" `") for cell in line.strip("|\n").split("|")] for line in table.splitlines())
+        for first, *stated in rows:
+            for column, number in zip(head[1:], stated, strict=True):
+                value = computed(f"{head[0]}: {first}", column)
+                if f"{value:.{len(number.partition('.')[2])}f}" != number:
+                    wrong.append(f"{first}, {column}: {number} is stated, {value:.5f} computed")
+    return wrong
+
+
+@pytest.fixture(scope="module")
+def core():
+    return leaderboard.with_labels(leaderboard.select(load_rows(ROOT / "results" / "core"), cases=32))
+
+
+def test_scores_on_the_core_are_those_that_are_stated(core):
+    means = core.groupby("label")[list(METRICS)].mean()
+    stated = differences("why-metrics-disagree.md", "core", lambda row, metric: means.loc[row.split(": ")[1], metric])
+    assert stated == []
+
+
+def test_agreement_of_metrics_is_as_stated(core):
+    tau = ranking.agreement(core, ["js", "kl", "w1", "topk", "exchange"])
+    stated = differences("why-metrics-disagree.md", "tau", lambda row, metric: tau.loc[row.split(": ")[1], metric])
+    assert stated == []
+
+
+def test_scores_out_of_distribution_are_those_that_are_stated(core):
+    stress = leaderboard.with_labels(load_rows(ROOT / "results" / "stress"))
+    means = pd.concat([core, stress]).groupby(["scenario", "label"])[["js", "w1"]].mean()
+
+    def mean(row, label):
+        head, scenario = row.split(": ")
+        return means.loc[(scenario, label), "w1" if head.endswith("w1") else "js"]
+
+    assert differences("out-of-distribution.md", "stress", mean) == []
+
+
+def test_what_metrics_see_of_known_damages_is_as_stated():
+    """The code on the page gives the table above it."""
+    page = (ROOT / "docs" / "why-metrics-disagree.md").read_text("utf-8")
+    code = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    made = {"print": lambda *_: None}
+    exec(code[1], made)
+    rows = iter([value for row in made["table"] for value in row])
+    assert differences("why-metrics-disagree.md", "damages", lambda *_: next(rows)) == []
