@@ -47,8 +47,10 @@ def select(
     Raises
     ------
     TableError
-        If one is not in the rows.
+        If one is not in the rows, or no case is.
     """
+    if cases is not None and cases < 1:
+        raise TableError(f"--cases {cases}: must be 1 or more")
     if methods:
         rows = with_labels(rows)
     for column, wanted in (("scenario", scenarios), ("snr", snr), ("label", methods)):
@@ -59,7 +61,11 @@ def select(
                     what = "method" if column == "label" else column
                     raise TableError(f"no {what} {_show(value)} in these results{choices(value, known)}")
             rows = rows[rows[column].isin(list(wanted))]
-    return rows if cases is None else rows[rows["case"] < cases]
+    if cases is None or rows.empty:
+        return rows
+    if rows["case"].min() >= cases:
+        raise TableError(f"no case below {cases}; they are {rows['case'].min()} to {rows['case'].max()}")
+    return rows[rows["case"] < cases]
 
 
 def default_metrics(rows: pd.DataFrame) -> list[str]:
@@ -67,13 +73,17 @@ def default_metrics(rows: pd.DataFrame) -> list[str]:
     return [name for name in DEFAULT_METRICS if rows[name].notna().any()] or list(DEFAULT_METRICS)
 
 
+def has_values(rows: pd.DataFrame, metric: str) -> bool:
+    """Whether some case that was solved has a value of the metric."""
+    return metric in rows and bool(np.isfinite(rows.loc[rows["status"] == "ok", metric].to_numpy(dtype=float)).any())
+
+
 def check_metrics(rows: pd.DataFrame, metrics: Iterable[str]) -> None:
     """Raise TableError unless every metric exists and some row has a value of it."""
-    ok = rows[rows["status"] == "ok"]
     for name in metrics:
         if name not in METRICS:
             raise TableError(f"no metric '{name}'{choices(name, list(METRICS))}")
-        if name not in rows or not np.isfinite(ok[name].to_numpy(dtype=float)).any():
+        if not has_values(rows, name):
             counts = ", ".join(f"{n} {status}" for status, n in rows["status"].value_counts().items())
             raise TableError(f"no case has a value of {name}: the {len(rows)} rows are {counts or 'none'}")
 
@@ -107,8 +117,8 @@ def leaderboard(
         One row a block, method and metric, in the order of the table: the columns of `by`, `label`,
         LABEL_COLUMNS; `cells`, `asked` and `ok` (cases) and a count for each of FAILURES; `seconds` and
         `seconds_alone` (medians); `share` of the way from floor to limit (:mod:`dexsy_bench.bounds`);
-        `metric`, `mean`, `low`, `high`; `scored` of `scorable` cases (a case where the metric is
-        undefined for every method is not scorable) in `scored_cells` cells; `complete` (all scored);
+        `metric`, `mean`, `low`, `high` (NaN where a cell has one case); `scored` of `scorable` cases
+        (:meth:`Results.scorable`) in `scored_cells` cells; `complete` (all scored);
         `best` (least mean loss of the complete ones that are no references) and `tied_best` (those that share the
         first rank by :func:`dexsy_bench.statistics.tied_ranks`; the best alone where the values of single cases
         cannot be compared).
@@ -202,22 +212,26 @@ class Results:
     def scorable(self, metric: str) -> NDArray[np.bool_]:
         """Of the cases (K,) all but those where it is undefined for every method that answered.
 
-        Such as the residual of a noiseless signal.
+        Such as the residual of a noiseless signal. A case that nobody answered is scorable, unless the metric is
+        undefined wherever its cell was answered.
         """
-        return np.asarray(~self._ok.any(axis=0) | np.isfinite(self.scores(metric)).any(axis=0))
+        answered, defined = self._ok.any(axis=0), np.isfinite(self.scores(metric)).any(axis=0)
+        never = np.isin(self.cell, self.cell[answered]) & ~np.isin(self.cell, self.cell[defined])
+        return np.asarray(defined | (~answered & ~never))
 
     def sample(self, values: Floats, columns: Any) -> Floats:
         """What the bootstrap resamples to learn the mean over the cells of some cases: one number a specimen.
 
-        NaN among the values (of the cases `columns`) are left out, but empty where a cell has nothing else; a single
-        number where no cell has two cases.
+        NaN among the values (of the cases `columns`) are left out, but empty where a cell has nothing else; the mean
+        alone where a cell has a single case, whose scatter cannot be known.
         """
         scored = columns[np.isfinite(values)]
         cell = self.cell[scored]
         if not scored.size or np.unique(cell).size < np.unique(self.cell[columns]).size:
             return np.empty(0)
         influence = by_specimen(values[None, np.isfinite(values)], cell, self.specimen[scored])[1][0]
-        return np.asarray(influence if np.bincount(cell).max() > 1 else influence[:1])
+        single = np.unique(cell, return_counts=True)[1].min() < 2
+        return np.asarray(influence.mean(keepdims=True) if single else influence)
 
     def losses(self, metric: str, labels: Any, columns: Any) -> tuple[Floats, Floats]:
         """:func:`dexsy_bench.statistics.by_specimen` of the losses of methods that have scores of all these cases."""

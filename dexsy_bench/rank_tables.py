@@ -53,7 +53,7 @@ def _side_by_side(rankings: Rankings, about: str) -> Block:
         ranks = [table.loc[row.label] for table in by_label.values()]
         texts = [f"{of['rank']:.0f} ({_place(of)})" if of["ranked"] else "–" for of in ranks]
         cells = [Cell(text, bool(of["rank"] == 1)) for text, of in zip(texts, ranks, strict=True)]
-        why = next((of["why"] for of in ranks if of["why"]), "")
+        why = _reasons(dict(zip(by_label, (of["why"] for of in ranks), strict=True)))
         return Cell(row.label), *cells, *([Cell(why)] if reasons else [])
 
     first = next(iter(rankings.values()))
@@ -61,6 +61,13 @@ def _side_by_side(rankings: Rankings, about: str) -> Block:
     header = ("method", *(f"{metric} {METRICS[metric].arrow}" for metric in rankings))
     title = " · ".join(part for part in (about, "rank (place) by metric") if part)
     return _block(title, (*header, *(["not ranked"] if reasons else [])), first, line)
+
+
+def _reasons(why: Mapping[str, str]) -> str:
+    """Why metrics do not rank a method, in one text; they are named unless all have the same reason."""
+    if len(set(why.values())) == 1:
+        return next(iter(why.values()))
+    return "; ".join(f"{metric}: {reason}" for metric, reason in why.items() if reason)
 
 
 def _agreement(rankings: Rankings, about: str) -> Block:
@@ -129,14 +136,18 @@ def _listed(labels: Sequence[str], most: int = 4) -> str:
     return ", ".join(labels[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def too_few(rows: pd.DataFrame, rankings: Rankings) -> str:
-    """A sentence where there are too few specimens for the test to separate any two methods; else empty."""
-    specimens = len(rows[["scenario", "case"]].drop_duplicates())
-    methods = max(int(table["ranked"].sum()) for table in rankings.values())
-    needed = fewest_specimens(methods)
-    if methods < 2 or specimens >= needed:
-        return ""
-    return f"{specimens} specimens are too few to separate any two of {methods} methods; it takes {needed} at least."
+def too_few(rankings: Rankings) -> list[str]:
+    """A sentence for each metric that has too few specimens for the tests to separate any two methods."""
+    sentences = []
+    for metric, table in rankings.items():
+        specimens, methods = int(table["specimens"].iloc[0]), int(table["ranked"].sum())
+        needed = fewest_specimens(methods)
+        if methods > 1 and specimens < needed:
+            count = "1 specimen is" if specimens == 1 else f"{specimens} specimens are"
+            sentences.append(
+                f"{count} too few to separate any two of {methods} methods by {metric}; it takes {needed} at least."
+            )
+    return sentences
 
 
 def fewest_specimens(methods: int) -> int:

@@ -32,6 +32,8 @@ class _Field:
         Mean losses of the M ranked ones in the resamples.
     tests : Comparisons
         Of all their pairs.
+    specimens : int
+        On how many these stand.
     """
 
     def __init__(self, rows: pd.DataFrame, metric: str, seed: int) -> None:
@@ -49,6 +51,7 @@ class _Field:
         shares, influence = results.losses(metric, np.flatnonzero(self.ranked), results.every_case)
         self.means = resampled_means(influence, seed=seed)
         self.tests = paired_tests(shares, self.means)
+        self.specimens = shares.shape[1]
 
     def why_not(self, label: int) -> str:
         """The reason why a method is not ranked."""
@@ -91,10 +94,11 @@ def rank(rows: pd.DataFrame, metric: str, *, seed: int = 0) -> pd.DataFrame:
     DataFrame
         One row a label, best first, those without a rank last: `label`, `family`, `reference`; `mean` of the metric
         (of its distance from the target, where it has one) over the cells, with `low` and `high`, its 95% BCa
-        interval, NaN where a cell has no score; `rank`, NaN where there is none; `rank_low` and `rank_high`, between
-        which the position of its mean lies in 95% of the resamples; `ranked`; `why` not; `asked` cases, those that
-        can be scored, and `scored` ones; `wins`, the share of comparisons won, case by case with every other ranked
-        method, a tie being half a win.
+        interval, NaN where a cell has no score, the interval also where one has a single case; `rank`, NaN where there
+        is none; `rank_low` and `rank_high`, between which the position of its mean lies in 95% of the resamples, NaN
+        with a single specimen; `ranked`; `why` not; `asked` cases, those that can be scored, of so many `specimens`,
+        and `scored` ones; `wins`, the share of comparisons won, case by case with every other ranked method, a tie
+        being half a win.
 
     Raises
     ------
@@ -112,13 +116,12 @@ def rank(rows: pd.DataFrame, metric: str, *, seed: int = 0) -> pd.DataFrame:
     table["ranked"], n = field.ranked, int(field.ranked.sum())
     table["why"] = [field.why_not(label) for label in table.index]
     table["asked"], table["scored"] = field.within.size, np.isfinite(field.losses).sum(axis=1)
+    table["specimens"] = field.specimens
     table["wins"] = np.nan
     if n:
-        low, high = rank_intervals(field.means)
-        table.loc[field.ranked, ["rank", "rank_low", "rank_high"]] = np.column_stack(
-            [tied_ranks(loss[field.ranked].to_numpy(), field.tests), low, high]
-        )
-        table.loc[table["low"].isna(), ["rank_low", "rank_high"]] = np.nan  # a single specimen: nothing to resample
+        table.loc[field.ranked, "rank"] = tied_ranks(loss[field.ranked].to_numpy(), field.tests)
+    if n and field.specimens > 1:  # of a single one there is nothing to resample
+        table.loc[field.ranked, ["rank_low", "rank_high"]] = np.column_stack(rank_intervals(field.means))
     if n > 1:
         won, same = field.duels()
         points = (won + same / 2).sum(axis=1) - field.within.size / 2  # less those against itself
@@ -139,10 +142,11 @@ def pairwise(rows: pd.DataFrame, metric: str, *, seed: int = 0) -> pd.DataFrame:
     -------
     DataFrame
         One row an unordered pair of ranked labels `a` and `b`: `difference` of their mean losses (a less b: negative
-        where a is better) with `low` and `high`, its 95% percentile interval over resampled specimens; `effect`,
-        the matched-pairs rank-biserial correlation (-1: a is better on every specimen); `wins`, `losses` and `ties`
-        of a in `pairs` cases; `p`, the larger one of the Wilcoxon signed-rank test and the bootstrap over
-        specimens, `p_holm`, corrected for all pairs, and `separated` (:func:`dexsy_bench.statistics.paired_tests`).
+        where a is better) with `low` and `high`, its 95% percentile interval over resampled specimens, NaN with a
+        single one; `effect`, the matched-pairs rank-biserial correlation (-1: a is better on every specimen); `wins`,
+        `losses` and `ties` of a in `pairs` cases; `p`, the larger one of the Wilcoxon signed-rank test and the
+        bootstrap over specimens, `p_holm`, corrected for all pairs, and `separated`
+        (:func:`dexsy_bench.statistics.paired_tests`).
 
     Raises
     ------
@@ -155,7 +159,7 @@ def pairwise(rows: pd.DataFrame, metric: str, *, seed: int = 0) -> pd.DataFrame:
     a, b = tests.first, tests.second
     tails = (1 - LEVEL) / 2, (1 + LEVEL) / 2
     ends = np.array([np.quantile(field.means[i] - field.means[j], tails) for i, j in zip(a, b, strict=True)])
-    low, high = ends.reshape(-1, 2).T
+    low, high = ends.reshape(-1, 2).T if field.specimens > 1 else np.full((2, len(a)), np.nan)
     return pd.DataFrame(
         {
             **{"a": labels[a], "b": labels[b], "difference": tests.difference, "low": low, "high": high},
@@ -183,7 +187,8 @@ def win_matrix(pairs: pd.DataFrame) -> pd.DataFrame:
 def agreement(rows: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """Kendall's tau-b between the ranks that metrics give: metrics x metrics.
 
-    Over the methods that both rank; 1 where they agree in all pairs, -1 in none; NaN where one ties all of them.
+    Over the methods that both rank; 1 where they agree in all pairs, as on the diagonal, -1 in none; NaN where one ties
+    all of them, or they have fewer than two in common.
 
     Raises
     ------

@@ -137,10 +137,17 @@ def by_specimen(values: Floats, cell: NDArray[Any], specimen: NDArray[Any]) -> t
     Returns
     -------
     shares, influence : (L, S)
-        `shares`: what a specimen adds to that mean, times S; in one cell the values, and in the usual design, where
-        every specimen of a scenario returns in each of its cells, their mean over these. `influence`: the same less
-        what all of its cells share, so that resampled specimens keep the weights of the cells, and differences
-        between cells do not pass for noise.
+        `shares`: what a specimen adds to that mean, times S; in one cell the values, and where all cells have as many
+        cases, and every specimen of a scenario returns in each of its cells, their mean over these. `influence`: the
+        same less what all of its cells share, so that resampled specimens keep the weights of the cells, and
+        differences between cells do not pass for noise. Where a cell has a single case, its scatter cannot be known:
+        `influence` is then `shares`, and the scatter between cells stands in for it.
+
+    Notes
+    -----
+    n values scatter less around their own mean than around the true one, by (n - 1) / n. Deviations within a cell of
+    n cases are scaled up so that the bootstrap loses no more than with S values in one cell, where nothing is scaled:
+    Davison & Hinkley, Bootstrap Methods and their Application (1997), sections 2.3 and 3.2.
     """
     cell = np.unique(cell, return_inverse=True)[1]
     specimen = np.unique(specimen, return_inverse=True)[1]
@@ -152,8 +159,13 @@ def by_specimen(values: Floats, cell: NDArray[Any], specimen: NDArray[Any]) -> t
         at = specimen + s * np.arange(len(x))[:, None]
         return np.asarray(np.bincount(at.ravel(), (x * weight).ravel(), len(x) * s).reshape(len(x), s), dtype=float)
 
+    shares = total(values)
+    if count.min() < 2:
+        return shares, shares
     in_cell = np.eye(count.size)[cell] / count[cell][:, None]
-    return total(values), total(values - (values @ in_cell)[:, cell]) + mean[:, None]
+    n = count[cell]
+    scale = np.sqrt(n / (n - 1) * (s - 1) / s)
+    return shares, total((values - (values @ in_cell)[:, cell]) * scale) + mean[:, None]
 
 
 def resampled_means(influence: Floats, *, resamples: int = RESAMPLES, seed: int = 0) -> Floats:

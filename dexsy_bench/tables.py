@@ -145,6 +145,11 @@ def legend(board: pd.DataFrame) -> list[str]:
         "time: median per inversion, in a batch; time alone: one case on its own.",
         "tuning: how the hyper-parameters were chosen. told: what a method knows beyond signal and acquisition.",
     ]
+    lines += [
+        f"{m.name}: best is the least mean distance of single cases from {m.target:g}, not the mean nearest to it."
+        for m in metrics
+        if m.pairs and m.target is not None
+    ]
     if board["share"].notna().any():
         lines.append(
             f"to limit: share of the way in mean {METRIC} from the reference that sees no signal (0%) to the one that "

@@ -55,14 +55,18 @@ def ranks(
 
     rows = leaderboard.select(load_rows(run), scenario or (), snr or (), cases=cases)
     metrics, columns = list(dict.fromkeys(metric or ["js"])), [column.value for column in dict.fromkeys(by or [])]
+    leaderboard.check_metrics(rows, metrics)
     groups = rows.groupby(columns, sort=True, dropna=False) if columns else [((), rows)]
     blocks, remarks, parts, notes = [], [], [], []
     for key, part in groups:
         where: dict[str, Any] = dict(zip(columns, key, strict=True))
         about = " · ".join(name_of(column, value) for column, value in where.items())
-        rankings = {name: ranking.rank(part, name) for name in metrics}
+        rankings = {name: ranking.rank(part, name) for name in metrics if leaderboard.has_values(part, name)}
+        remarks += [f"{about}: no case has a value of {name}." for name in metrics if name not in rankings]
+        if not rankings:
+            continue
         blocks += rank_tables.blocks(rankings, about)
-        found = (rank_tables.winners(rankings), rank_tables.too_few(part, rankings))
+        found = [rank_tables.winners(rankings), *rank_tables.too_few(rankings)]
         remarks += [f"{about}: {text}" if about else text for text in found if text]
         notes += rank_tables.notes(rankings)
         parts += [table.assign(**where, metric=name) for name, table in rankings.items()]

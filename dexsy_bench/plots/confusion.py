@@ -33,14 +33,12 @@ BEYOND = 4
 """Counts that far above the largest true one share a column."""
 
 
-def confusion_matrix(true: pd.Series[float], found: pd.Series[float]) -> pd.DataFrame:
+def confusion_matrix(true: pd.Series[float], found: pd.Series[float], most: int) -> pd.DataFrame:
     """Share of the cases of each true number (rows) with each number found (columns, without gaps); rows sum to 1.
 
-    Counts are whole; means over mixing times are rounded. The last column holds all counts from there on.
+    Counts are whole; means over mixing times are rounded. Column `most` holds all counts from there on.
     """
-    rows, columns = true.round().astype(int), found.round().astype(int)
-    most = int(rows.max()) + BEYOND
-    columns = columns.clip(upper=most)
+    rows, columns = true.round().astype(int), found.round().astype(int).clip(upper=most)
     table = pd.crosstab(rows, columns, normalize="index")
     ends = min(columns.min(), rows.min()), max(columns.max(), rows.max())
     return table.reindex(columns=range(ends[0], ends[1] + 1), fill_value=0.0)
@@ -83,9 +81,10 @@ def confusion(
     known = with_values(rows, (TRUE, FOUND), WHY)
     labels = order(known["label"].unique(), of)
     asked = len(rows.drop_duplicates(["scenario", "snr", "case"]))
-    every = confusion_matrix(known[TRUE], known[FOUND])
+    most = int(known[TRUE].round().max()) + BEYOND  # of all methods: their columns hold the same counts
+    every = confusion_matrix(known[TRUE], known[FOUND], most)
     numbers = known.drop_duplicates(["scenario", "snr", "case"])[TRUE].round().value_counts()
-    beyond = bool(known[FOUND].max() > every.columns[-1])
+    beyond = bool(known[FOUND].round().max() > most)
     least = max(1.25 * len(every.columns) + 1, 8.0)
     with styled(look):
         figure, grid = panels(
@@ -93,8 +92,8 @@ def confusion(
         )
         for axes, label in zip(grid, labels, strict=True):
             part = known[known["label"] == label]
-            table = confusion_matrix(part[TRUE], part[FOUND])
-            _panel(axes, table.reindex(every.index, columns=every.columns), beyond=beyond)
+            table = confusion_matrix(part[TRUE], part[FOUND], most).reindex(columns=every.columns, fill_value=0.0)
+            _panel(axes, table.reindex(every.index), beyond=beyond)  # white: no case of that number was solved
             axes.set_yticks(range(len(every)), [f"{count} ({numbers[count]})" for count in every.index])
             lost = f", {len(part)}/{asked} cases" if len(part) < asked else ""
             axes.set_title(broken(full_name(label, of[label])) + lost, fontsize=pt(8))

@@ -101,7 +101,7 @@ def exchange(
     known = with_values(rows, (TRUE, FOUND), WHY)
     labels = order(known["label"].unique(), of)
     asked = rows["case"].nunique()
-    top = 1.05 * float(known[[TRUE, FOUND]].to_numpy().max())
+    top = 1.05 * float(known[[TRUE, FOUND]].to_numpy().max()) or 1.0
     with styled(look):
         figure, grid = panels(len(labels), look, ratio=1, around=5.8, least=10, beside=3, columns=2)
         for axes, label in zip(grid, labels, strict=True):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-import numpy as np
 import pandas as pd
 
-from dexsy_bench.leaderboard import badness, leaderboard, with_labels
+from dexsy_bench.leaderboard import leaderboard, with_labels
 from dexsy_bench.metrics import METRICS
 
 TOP = 8
@@ -17,7 +16,7 @@ MANY = 12
 
 
 def leading(rows: pd.DataFrame, metric: str, count: int | None = None) -> list[str]:
-    """The best methods by the mean of a metric over all cells, and the references.
+    """The best methods by a metric over all cells, in the order of the table, and the references.
 
     Parameters
     ----------
@@ -34,9 +33,7 @@ def leading(rows: pd.DataFrame, metric: str, count: int | None = None) -> list[s
         Labels from the best down, references last. A method that lacks a case comes after all that lack none,
         so that it cannot lead by the cases it likes.
     """
-    board = leaderboard(rows, [metric], by=())
-    board = board.assign(badness=np.nan_to_num(badness(metric, board["mean"]), nan=np.inf))
-    board = board.sort_values(["complete", "badness", "label"], ascending=[False, True, True])
+    board = leaderboard(rows, [metric], by=(), sort=metric).sort_values("complete", ascending=False, kind="stable")
     reference = board["family"] == "reference"
     if count is None and (~reference).sum() > MANY:
         count = TOP

@@ -49,6 +49,7 @@ def run(tmp_path_factory):
                             row |= {
                                 "js": js + rng.normal(0, 0.01),
                                 "topk": topk + rng.normal(0, 0.01),
+                                "exchange": js if scenario == "two" else np.nan,
                                 "coverage_95": 1.0,
                             }
                         rows.append(row)
@@ -96,8 +97,18 @@ def test_by_scenario_and_the_selection_of_cases(run, tmp_path):
     assert "### two · SNR 30 · Jensen-Shannon divergence" in text
     assert "### three · SNR 300 · Jensen-Shannon divergence" in text
     few = call("ranks", run, "--scenario", "three", "--snr", 30, "--cases", 5, "-f", "markdown").stdout
-    assert "5 specimens are too few to separate any two of 4 methods; it takes 8 at least." in few
+    assert "5 specimens are too few to separate any two of 4 methods by js; it takes 8 at least." in few
     assert "| `smooth` | **1** |" in few
+
+
+def test_a_group_without_the_metric_is_named_and_the_others_are_ranked(run):
+    text = call("ranks", run, "--by", "scenario", "--metric", "exchange", "-f", "markdown").stdout
+    assert "### two · " in text
+    assert "### three · " not in text
+    assert "three: no case has a value of exchange." in text
+    text = call("ranks", run, "--by", "scenario", "--metric", "exchange", "--metric", "js", "-f", "markdown").stdout
+    assert "### three · Jensen-Shannon divergence" in text
+    assert "### two · rank (place) by metric" in text
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,12 @@ def test_a_target_is_missed_case_by_case_not_on_average():
     assert list(board["label"]) == ["close", "wild"]
 
 
+def test_the_legend_says_how_a_target_is_compared(rows):
+    sentence = "residual: best is the least mean distance of single cases from 1, not the mean nearest to it."
+    assert sentence in tables.legend(leaderboard(rows, ["js", "residual"]))
+    assert sentence not in tables.legend(leaderboard(rows, ["js"]))
+
+
 def test_residual_is_best_near_one_from_either_side():
     frame = pd.DataFrame([row("under", 0, 0.1, residual=0.7), row("over", 0, 0.1, residual=1.2)])
     board = leaderboard(frame, ["residual"])
@@ -220,6 +226,28 @@ def test_the_bootstrap_resamples_specimens():
     assert width(one + other) == pytest.approx((width(one) ** 2 + width(other) ** 2) ** 0.5 / 2, rel=0.1)
 
 
+def test_a_cell_of_one_case_leaves_the_mean_without_an_interval():
+    js = np.random.default_rng(1).normal(0.1, 0.01, 12)
+    frame = pd.DataFrame([*[row("m", i, x) for i, x in enumerate(js)], row("m", 0, 5.0, scenario="three")])
+    found = of(leaderboard(frame, ["js"], by=()), "m")
+    assert found["mean"] == pytest.approx((js.mean() + 5) / 2)
+    assert found[["low", "high"]].isna().all()
+
+
+def test_an_unanswered_case_of_a_cell_without_the_metric_costs_nothing(rows):
+    odd = pd.DataFrame(
+        [row("good", i, 0.1, scenario="odd", residual=np.nan) for i in range(3)]
+        + [row("good", 3, scenario="odd", status="error")]
+    )
+    found = of(leaderboard(pd.concat([rows[rows["method"] == "good"], odd]), ["residual"], by=()), "good", "residual")
+    assert (found["scorable"], found["scored"], found["scorable_cells"]) == (4, 4, 1)
+    assert found["complete"]
+    # Where nobody answered at all, nothing is known of the metric, and the cell stays open.
+    silent = pd.DataFrame([row("good", i, scenario="odd", status="error") for i in range(4)])
+    board = leaderboard(pd.concat([rows[rows["method"] == "good"], silent]), ["residual"], by=())
+    assert (of(board, "good", "residual")["scorable"], of(board, "good", "residual")["complete"]) == (8, False)
+
+
 def test_the_order_of_rows_does_not_matter(rows):
     shuffled = rows.sample(frac=1, random_state=1)
     pd.testing.assert_frame_equal(leaderboard(rows, METRICS), leaderboard(shuffled, METRICS))
@@ -266,6 +294,12 @@ def test_select(rows):
         select(frame, ["thre"])
     with pytest.raises(TableError, match="no snr 31 in these results; there are: 30, 100"):
         select(frame, snr=[31.0])
+    late = frame.assign(case=frame["case"] + 5)
+    assert set(select(late, cases=6)["case"]) == {5}
+    with pytest.raises(TableError, match="no case below 3; they are 5 to 8"):
+        select(late, cases=3)
+    with pytest.raises(TableError, match="--cases 0: must be 1 or more"):
+        select(late, cases=0)
 
 
 # How it is written ---------------------------------------------------------------------------

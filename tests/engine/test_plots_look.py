@@ -11,6 +11,7 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 from dexsy_bench import plots
+from dexsy_bench.leaderboard import leaderboard
 from dexsy_bench.plots import Look
 from dexsy_bench.plots.look import PlotError, styled
 from dexsy_bench.plots.selection import note
@@ -153,6 +154,17 @@ def test_a_method_does_not_lead_by_the_cases_it_likes():
     rows = make_rows(3)
     rows.loc[(rows["method"] == "m0") & (rows["case"] == 0), ["status", "js"]] = ["error", np.nan]
     assert plots.leading(rows, "js", 2)[:2] == ["m1", "m2"]
+
+
+def test_by_a_metric_with_a_target_the_one_leads_that_the_table_has_first():
+    rows = make_rows(2)
+    rows["residual"] = np.where(rows["method"] == "m1", 1.1, 1.0)
+    wild = rows["method"] == "m0"  # nearest to 1 on average, and never near it
+    rows.loc[wild, "residual"] = np.where(rows.loc[wild, "case"] % 2, 0.2, 1.8)
+    found = plots.leading(rows, "residual")
+    assert found[:2] == ["m1", "m0[size=s,inputs=inverses]"]
+    board = leaderboard(rows, ["residual"], by=(), sort="residual")
+    assert found == list(board["label"])
 
 
 def test_the_selection_is_stated_and_the_others_are_grey():

@@ -1,5 +1,7 @@
 """Exchanged fraction, number of peaks and coverage: what the figures say is what the rows hold."""
 
+import warnings
+
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -122,6 +124,13 @@ def test_exchange_marks_are_those_of_the_other_figures():
         assert (dots.get_color(), dots.get_marker()) == (of[name].colour, of[name].marker)
 
 
+def test_exchange_of_specimens_without_any_has_axes_still():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = plots.exchange(make_rows(levels=(300.0,)).assign(exchange_true=0.0, exchange_found=0.0))
+    assert shown(figure)[0].get_xlim() == (0, 1)
+
+
 def test_exchange_counts_what_failed():
     rows = make_rows(levels=(300.0,))
     lost = (rows["method"] == "alpha") & (rows["case"] < 3)
@@ -136,7 +145,7 @@ def test_exchange_counts_what_failed():
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 30)), min_size=1, max_size=60))
 def test_rows_of_the_confusion_matrix_are_shares_of_the_cases(pairs):
     true, found = (pd.Series(column, dtype=float) for column in zip(*pairs, strict=True))
-    table = confusion_matrix(true, found)
+    table = confusion_matrix(true, found, int(true.max()) + 4)
     np.testing.assert_allclose(table.sum(axis=1), 1)
     assert list(table.columns) == list(range(table.columns[0], table.columns[-1] + 1))
     for count in table.index:
@@ -166,6 +175,18 @@ def test_numbers_of_peaks_far_beyond_share_a_column():
     axes = shown(plots.confusion(rows))[0]
     assert [tick.get_text() for tick in axes.get_xticklabels()][-1] == "8+"
     assert [text.get_text() for text in axes.texts] == ["100", "100"]
+
+
+def test_a_method_that_answered_only_easy_cases_has_its_counts_in_the_columns_of_the_others():
+    rows = make_rows()
+    easy = (rows["method"] == "alpha") & (rows["peaks_true"] == 1)
+    rows.loc[easy, "peaks_found"] = 7.0  # farther above 1 than the columns of this method alone would reach
+    rows.loc[(rows["method"] == "alpha") & ~easy, ["peaks_true", "peaks_found"]] = np.nan
+    axes = shown(plots.confusion(rows))[0]
+    shares = np.ma.filled(axes.images[0].get_array(), np.nan)
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == [str(n) for n in range(1, 8)]
+    np.testing.assert_array_equal(shares[0], [0, 0, 0, 0, 0, 0, 1])
+    assert np.isnan(shares[1]).all()  # nothing is known there
 
 
 # Coverage ------------------------------------------------------------------------------------

@@ -111,6 +111,29 @@ def test_the_same_specimens_at_four_snr_are_not_four_times_the_evidence():
     assert stats.wilcoxon(np.tile(few, 4)).pvalue < 0.01  # what rows taken for evidence would say
 
 
+def test_scenarios_with_a_case_each_are_no_surer_than_their_cases_in_one():
+    better = np.append(np.random.default_rng(5).normal(0.001, 1e-4, 19), -0.018)
+    scores = {"a": np.full(20, 0.1), "b": 0.1 + better}
+    one = pairwise(rows(scores), "js")
+    each = pd.concat([rows({m: [x[i]] for m, x in scores.items()}, scenario=f"s{i:02}") for i in range(20)])
+    apart = pairwise(each, "js")
+    columns = ["difference", "low", "high", "effect", "p"]
+    np.testing.assert_allclose(apart[columns].to_numpy(float), one[columns].to_numpy(float), rtol=1e-9)
+    assert not apart["separated"][0]
+    found = rank(each, "js")
+    assert found[["low", "high"]].isna().all(axis=None)
+    assert list(found["rank"]) == [1, 1]
+
+
+def test_a_case_that_fails_for_all_where_the_metric_is_undefined_unranks_nobody():
+    easy = rows({"a": noise(1, 8) + 0.1, "b": noise(2, 8) + 5})
+    odd = rows({m: [0.0] * 7 + [np.nan] for m in "ab"}, scenario="odd", status="error").assign(js=np.nan)
+    found = rank(pd.concat([easy, odd]), "js")
+    assert list(found["rank"]) == [1, 2]
+    assert list(found["asked"]) == [8, 8]
+    assert found["mean"].notna().all()
+
+
 def test_references_are_listed_but_never_ranked_nor_tested(hard):
     table = rows({"oracle": hard - 0.9, "good": hard + noise(1), "poor": hard + 1}, family=[("oracle", "reference")])
     found = rank(table, "js")
@@ -199,6 +222,7 @@ def test_one_case_one_method_and_nobody():
     alone = rank(rows({"a": [0.1], "b": [0.2]}), "js")
     assert list(alone["rank"]) == [1, 1]
     assert alone[["rank_low", "low"]].isna().all(axis=None)  # nothing to resample
+    assert pairwise(rows({"a": [0.1], "b": [0.2]}, snr=(30.0, 100.0)), "js")[["low", "high"]].isna().all(axis=None)
     single = rank(rows({"a": [0.1, 0.2]}), "js")
     assert (single["rank"][0], single["rank_high"][0]) == (1, 1)
     assert np.isnan(single["wins"][0])
@@ -250,6 +274,9 @@ def test_agreement_with_ties_and_over_the_methods_that_both_rank():
     table = two_metrics((1, 2, 3), (0.1, 0.9, 0.5))
     table.loc[(table["method"] == "a") & (table["case"] == 3), "topk"] = np.nan
     assert agreement(table, ["js", "topk"]).loc["js", "topk"] == pytest.approx(1)  # b before c
+    equal = agreement(two_metrics((1, 2, 3), (0.5, 0.5, 0.5)), ["js", "topk"])
+    assert np.isnan(equal.loc["js", "topk"])
+    assert list(np.diag(equal)) == [1, 1]
 
 
 def test_the_note_on_the_winner_is_there_when_the_metric_decides_it():
@@ -273,7 +300,15 @@ def test_too_few_specimens_is_said_exactly_when_no_test_could_separate(methods):
         rankings = {"js": rank(table, "js")}
         separable = pairwise(table, "js")["separated"].any()
         assert separable == (cases == needed)
-        assert bool(rank_tables.too_few(table, rankings)) == (not separable)
+        assert bool(rank_tables.too_few(rankings)) == (not separable)
+
+
+def test_too_few_counts_the_specimens_that_a_metric_can_score():
+    table = two_metrics((1, 2, 3), (0.9, 0.5, 0.1))
+    table.loc[table["case"] > 4, "topk"] = np.nan
+    assert rank_tables.too_few({metric: rank(table, metric) for metric in ("js", "topk")}) == [
+        "5 specimens are too few to separate any two of 3 methods by topk; it takes 7 at least."
+    ]
 
 
 # How it is written --------------------------------------------------------------------------
@@ -311,3 +346,16 @@ def test_several_metrics_side_by_side():
         [False, True, False], [False, False, True], [False, False, True]
     ]  # fmt: skip
     assert [[cell.text for cell in line] for line in tau.lines] == [["js", "1.00", "-0.82"], ["topk", "-0.82", "1.00"]]
+
+
+def test_side_by_side_a_reason_names_its_metric_unless_it_is_that_of_all():
+    table = two_metrics((1, 2, 3), (0.1, 0.9, 0.9))
+    table.loc[table["method"] == "a", "topk"] = np.nan
+    table.loc[(table["method"] == "b") & (table["case"] == 3), ["status", "js", "topk"]] = ["error", np.nan, np.nan]
+    ranks, _ = rank_tables.blocks({metric: rank(table, metric) for metric in ("js", "topk")}, "")
+    reasons = {line[0].text: line[-1].text for line in ranks.lines}
+    assert reasons == {
+        "a": "topk: scored on 0 of 40 cases (40 undefined)",
+        "b": "scored on 39 of 40 cases (1 error)",
+        "c": "",
+    }
