@@ -11,5 +11,8 @@ setup(
         for room, folder in ROOMS.items()
         for package in [room, *(f"{room}.{found}" for found in find_packages(folder))]
     ],
-    package_data={"": ["*.toml", "*.md", "py.typed", "weights/*", "templates/*"], "dexsy_bench.methods": ["tuned/*.toml"]},
+    package_data={
+        "": ["*.toml", "*.md", "py.typed", "weights/*", "templates/*"],
+        "dexsy_bench.methods": ["tuned/*.toml"],
+    },
 )

@@ -96,8 +96,10 @@ def figures(
         At the end, if a kind that was named cannot be drawn, or none can.
     """
     check_kinds(kinds)
+    if top is not None and top < 1:
+        raise UserError(f"--top {top}: at least one method is needed")
     from dexsy_bench import leaderboard, plots
-    from dexsy_bench.merging import join_rows
+    from dexsy_bench.joining import join_rows
     from dexsy_bench.store import load_rows
 
     own = leaderboard.with_labels(load_rows(run))

@@ -1,4 +1,4 @@
-"""Results folders put together, as rows in a table or as shards in a folder; what does not fit is refused."""
+"""Results folders put together in one; what does not fit is refused."""
 
 from __future__ import annotations
 
@@ -8,90 +8,20 @@ import os
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from glob import escape
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dexsy_bench.errors import UserError
+from dexsy_bench import estimates
 from dexsy_bench.jobs import PACKAGES
-from dexsy_bench.store import FORMAT, Shard, Store, StoreError, load_manifest, load_rows, read_shard
+from dexsy_bench.joining import MergeError, check_definitions, once
+from dexsy_bench.store import FORMAT, Shard, Store, StoreError, load_manifest, read_shard
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-ABOUT = ("title", "why", "snr", "folder")
-"""What a manifest tells of a scenario that does not define its cases; a folder has a digest besides."""
-
-
-class MergeError(UserError):
-    """Results that do not fit together; the message says why, and what to do."""
-
-
-# Definitions and rows ----------------------------------------------------------------------
-
-
-def check_definitions(runs: Sequence[Path]) -> None:
-    """Raise MergeError where two folders mean different cases by the name of a scenario."""
-    known: dict[str, tuple[Path, dict[str, Any]]] = {}
-    for run in runs:
-        manifest = load_manifest(run) if (run / "manifest.json").exists() else {}
-        for name, fields in manifest.get("scenarios", {}).items():
-            definition = {key: value for key, value in fields.items() if key not in ABOUT}
-            first, other = known.setdefault(name, (run, definition))
-            if other != definition:
-                parts = sorted(key for key in {*definition, *other} if definition.get(key) != other.get(key))
-                raise MergeError(
-                    f"{run} was run with another definition of {name} than {first} (they differ in "
-                    f"{', '.join(parts)}): leave one of them out, or run it again under another name"
-                )
-
-
-def join_rows(run: Path, own: pd.DataFrame, others: Sequence[Path]) -> pd.DataFrame:
-    """The rows of a folder, as they are indexed, followed by those of others; a row that is there twice, once.
-
-    Parameters
-    ----------
-    run : Path
-    own : DataFrame
-        Its rows, with labels.
-    others : sequence of Path
-
-    Raises
-    ------
-    MergeError
-        If a scenario is defined differently, or a case has two results.
-    """
-    import pandas as pd
-
-    from dexsy_bench.leaderboard import with_labels
-
-    if not others:
-        return own
-    check_definitions([run, *others])
-    parts = [own, *(with_labels(load_rows(folder)) for folder in others)]
-    return _once(pd.concat(parts, ignore_index=True), [run, *others])
-
-
-def _once(rows: pd.DataFrame, folders: Iterable[Path]) -> pd.DataFrame:
-    """Each case of a label once; what was measured anew, such as times, may differ: the first counts."""
-    from dexsy_bench.leaderboard import CASE_COLUMNS
-    from dexsy_bench.metrics import METRICS
-
-    case = ["label", *CASE_COLUMNS]
-    rows = rows.drop_duplicates([*case, "status", *(name for name in METRICS if name in rows)])
-    twice = rows[rows.duplicated(case)]
-    if len(twice):
-        first = twice.iloc[0]
-        raise MergeError(
-            f"{first['label']} has different results for case {first['case']} of {first['scenario']} at SNR "
-            f"{first['snr']:g} in {', '.join(dict.fromkeys(map(str, folders)))}: leave one out"
-        )
-    return rows
-
-
-# Folders -----------------------------------------------------------------------------------
+_STAGES = ".*.merging"
+"""Folders that a merge into a folder writes its files to, before it moves them."""
 
 
 @dataclass(frozen=True)
@@ -138,9 +68,9 @@ def merge(
 ) -> Merged:
     """Join results folders, as of several machines, in one: all of it or, where anything does not fit, nothing.
 
-    The folders that are merged stay as they are. All shards are verified, and rows that several folders have must
-    have the same status and metrics: of those that differ in times alone the first folder's count, and the others
-    go to ``superseded/``.
+    The folders that are merged stay as they are. Rows are verified by checksum, estimates by length. Rows that several
+    folders have must have the same status and metrics: of those that differ in times alone the first folder's count,
+    and the others go to ``superseded/``.
 
     Parameters
     ----------
@@ -162,6 +92,7 @@ def merge(
     runs = _distinct([out, *runs] if add else runs, out, add)
     check_definitions(runs)
     found = _read(runs, progress)
+    _check_defined(found)
     cells = _by_cell(found)
     _check_keys(cells)
     kept, aside = _chosen(cells)
@@ -176,7 +107,9 @@ def merge(
         else:
             _create(kept, aside, manifest, out)
     except OSError as error:
-        raise MergeError(f"cannot write {out}: {error.strerror or error}; give the same command once more") from error
+        raise MergeError(
+            f"cannot write {out}: {error.strerror or error}; give the same command again once that is mended"
+        ) from error
     cases = sum(shard.shard.stop - shard.shard.start for shard, _ in kept)
     return Merged(out, len(kept), cases, identical, len(aside))
 
@@ -188,7 +121,7 @@ def _distinct(runs: Sequence[Path], out: Path, add: bool) -> list[Path]:
         raise MergeError(f"{out} is no results folder that one could add to; leave out --add to make one")
     if not add and is_results:
         raise MergeError(f"{out} holds results already; say --add to add the others to them, or choose another --out")
-    if not add and out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if not add and out.exists() and (not out.is_dir() or set(out.iterdir()) - set(out.glob(_STAGES))):
         raise MergeError(f"{out} is no empty folder; choose another --out")
     distinct = list({run.resolve(): run for run in reversed(runs)}.values())[::-1]
     if len(distinct) < 2:
@@ -203,35 +136,52 @@ def _distinct(runs: Sequence[Path], out: Path, add: bool) -> list[Path]:
 
 
 def _read(runs: Sequence[Path], progress: Callable[[int, int], object]) -> list[_Found]:
-    """Every shard, verified."""
+    """Every shard: rows verified by their checksums, estimates by their length."""
     files = [(run, file) for run in runs for file in sorted((run / "rows").glob("*.parquet"))]
-    found, damaged = [], []
+    found, damaged, cut = [], [], []
     for number, (run, file) in enumerate(files, 1):
         try:
             one = _Found(read_shard(file)[0], run)
             damaged += [] if one.rows == file else [file]
-            damaged += [] if _kept(one) is not None or not one.estimates.exists() else [one.estimates]
+            cut += [] if _kept(one) is not None or not one.estimates.exists() else [one.estimates]
             found.append(one)
         except StoreError:
             damaged.append(file)
         progress(number, len(files))
-    if damaged:
-        names = ", ".join(map(str, damaged[:4])) + (f" and {len(damaged) - 4} more" if len(damaged) > 4 else "")
-        raise MergeError(f"damaged: {names}; run the same benchmark into that folder again to replace it")
+    reasons = [
+        f"damaged: {_names(paths)}; {cure}"
+        for paths, cure in (
+            (damaged, "run the same benchmark into that folder again to replace it"),
+            (cut, "give that folder's run again with --keep-estimates, or delete the file"),
+        )
+        if paths
+    ]
+    if reasons:
+        raise MergeError("; ".join(reasons))
     if not found:
         raise MergeError(f"{', '.join(map(str, runs))} hold no rows yet; run a benchmark into them first")
     return found
 
 
+def _names(paths: Sequence[Path]) -> str:
+    return ", ".join(map(str, paths[:4])) + (f" and {len(paths) - 4} more" if len(paths) > 4 else "")
+
+
 def _kept(one: _Found) -> int | None:
     """How many estimates there are beside a shard; None where there is no such file, or it is damaged."""
-    from safetensors import SafetensorError, safe_open
+    kept = estimates.kept(one.estimates)
+    return None if kept is None else len(kept.cases)
 
-    try:
-        with safe_open(one.estimates, framework="numpy") as file:
-            return len(file.get_tensor("cases"))
-    except (OSError, SafetensorError):
-        return None
+
+def _check_defined(found: Sequence[_Found]) -> None:
+    """Raise MergeError where a folder has rows of a scenario that its manifest does not define."""
+    known = {run: load_manifest(run).get("scenarios", {}) for run in {one.run for one in found}}
+    for one in found:
+        if one.shard.scenario not in known[one.run]:
+            raise MergeError(
+                f"{one.run} has rows of {one.shard.scenario}, of which its manifest.json has no definition, so that "
+                "nobody knows its cases; leave it out, or run the same benchmark into it again"
+            )
 
 
 Cells = dict[tuple[str, str, str], list[_Found]]
@@ -327,7 +277,7 @@ def _check_agreement(group: Sequence[_Found]) -> None:
     from dexsy_bench.leaderboard import with_labels
 
     rows = pd.concat([read_shard(one.rows)[1].to_pandas() for one in group], ignore_index=True)
-    _once(with_labels(rows), [one.run for one in group])
+    once(with_labels(rows), [one.run for one in group])
 
 
 def _same_file(a: Path, b: Path) -> bool:
@@ -350,18 +300,28 @@ def _manifest(runs: Sequence[Path]) -> bytes:
 
 
 def _create(kept: Sequence[tuple[_Found, _Found | None]], aside: Sequence[_Found], manifest: bytes, out: Path) -> None:
-    """Make the folder under another name, and move it into place as a whole."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", suffix=".merging", dir=out.parent) as temporary:
-        stage = Path(temporary) / out.name
+    """Make the folder under another name, and move it into place as a whole; one that is there already is filled."""
+    if out.exists():  # a shell may stand in it, or a link lead to it: it must stay the folder it is
+        _add(kept, aside, manifest, out)
+        return
+    place = out.resolve()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    _clear(place.parent, f".{escape(place.name)}.*.merging")
+    with tempfile.TemporaryDirectory(prefix=f".{place.name}.", suffix=".merging", dir=place.parent) as temporary:
+        stage = Path(temporary) / place.name
         _write(kept, aside, manifest, stage, out)
-        if out.exists():
-            out.rmdir()  # it is empty
-        os.rename(stage, out)
+        os.rename(stage, place)
+
+
+def _clear(folder: Path, pattern: str = _STAGES) -> None:
+    """Remove what merges that were killed left."""
+    for leftover in folder.glob(pattern):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _add(kept: Sequence[tuple[_Found, _Found | None]], aside: Sequence[_Found], manifest: bytes, out: Path) -> None:
     """Write all that is new beside the folder's own files, then move it in; ended in between, it can be repeated."""
+    _clear(out)
     with tempfile.TemporaryDirectory(prefix=".", suffix=".merging", dir=out) as temporary:
         stage = Path(temporary)
         _write(kept, aside, manifest, stage, out)

@@ -88,6 +88,8 @@ def request(
     UserError
         If a name is not known, or options contradict each other.
     """
+    if cases is not None and cases < 1:
+        raise RunError(f"-n {cases}: at least one case is needed")
     name, cells = cells_of(registry, suite, scenarios, snr, cases, data)
     whole = data is None and (suite is not None or not scenarios)  # a suite, or a part of one
     asked = registry.suite(suite or USUAL) if whole else None

@@ -8,9 +8,10 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, get_args
 
+from dexsy_bench.errors import UserError
 from dexsy_bench.executor import Began, Finished, execute
 from dexsy_bench.jobs import Job
 from dexsy_bench.machine import cores, memory_share
@@ -40,6 +41,11 @@ class Settings:
     cache : Cache
     keep_estimates : int
         Of how many cases of each cell, the first ones, the distributions are stored.
+
+    Raises
+    ------
+    UserError
+        If one of them makes no sense.
     """
 
     workers: int = field(default_factory=cores)
@@ -47,6 +53,18 @@ class Settings:
     memory: int | None = None
     cache: Cache = "use"
     keep_estimates: int = 0
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise UserError(f"--jobs {self.workers}: at least one worker process is needed")
+        if not self.timeout > 0:
+            raise UserError(f"--timeout {self.timeout:g}: must be positive")
+        if self.memory is not None and self.memory <= 0:
+            raise UserError(f"--memory {self.memory / 2**30:g}: must be positive")
+        if self.cache not in get_args(Cache):
+            raise UserError(f"--cache {self.cache}: there are {', '.join(get_args(Cache))}")
+        if self.keep_estimates < 0:
+            raise UserError(f"--keep-estimates {self.keep_estimates}: cannot be negative")
 
 
 @dataclass
@@ -85,7 +103,11 @@ def run(jobs: Sequence[Job], store: Store, settings: Settings, console: Console)
     todo: list[Job] = []
     for job in jobs:
         held = settings.cache != "ignore" and store.holds(Shard.of(job), keep_below)
-        (summary.reused if held else todo).append(job)
+        if held:
+            summary.reused.append(job)
+        else:
+            start, stop = store.batch(Shard.of(job))  # whole, so that its cases are compared on equal terms
+            todo.append(replace(job, start=start, stop=stop))
     if settings.cache == "only":
         summary.missing = todo
         return summary

@@ -92,7 +92,7 @@ class Standings:
         count = there.sum(axis=1)
         mean = _mean(np.where(there, scores, 0.0), there)
         eligible = np.where(self._reference, -1, count)
-        if eligible.max() <= 0:  # there are references alone
+        if not (self._done.any(axis=1) & ~self._reference).any():  # there are references alone
             eligible = count
         leader = int(np.lexsort((mean, -eligible))[0])
         both = there & there[leader]

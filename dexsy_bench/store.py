@@ -2,7 +2,8 @@
 
 ``RUN/rows/*.parquet`` holds one shard a finished job, written under a temporary name and moved, so a
 shard is whole or not there. Nothing that was finished is ever deleted: shards that a newer one replaces
-go to ``RUN/superseded/``, damaged ones to ``RUN/corrupt/``.
+go to ``RUN/superseded/``, damaged ones to ``RUN/corrupt/``. Of an older shard that a newer one replaces in part,
+the rest of the rows stay in a shard of their own.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dexsy_bench import estimates
 from dexsy_bench.errors import UserError
-from dexsy_bench.jobs import Job
+from dexsy_bench.jobs import CHUNK, Job
 from dexsy_bench.rows import TEXT, WHOLE, Outcome, Row, columns
 
 if TYPE_CHECKING:
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _METADATA = "dexsy_bench"
-_BELOW = "kept_below"
 
 
 class StoreError(UserError):
@@ -140,12 +141,22 @@ class Store:
         """True if a finished shard covers this one, with the estimates of its cases below that number."""
         wanted = min(keep_below, shard.stop)
         return any(
-            found.covers(shard) and (wanted <= shard.start or _kept_below(self._estimates(found)) >= wanted)
+            found.covers(shard) and (wanted <= shard.start or self._kept_below(found) >= wanted)
             for found in self._shards[shard.cell]
         )
 
+    def batch(self, shard: Shard) -> tuple[int, int]:
+        """The cases to compute where these are wanted again: with them those of their batch that are there already."""
+        for found in self._shards[shard.cell]:
+            if found.covers(shard):
+                first = shard.start - shard.start % CHUNK
+                return max(first, found.start), min(max(first + CHUNK, shard.stop), found.stop)
+        return shard.start, shard.stop
+
     def write(self, shard: Shard, outcome: Outcome, keep_below: int = 0) -> None:
         """Add a shard, whole or not at all, and move those aside whose rows it replaces.
+
+        Their other rows, if they were computed the same way, stay in the table.
 
         Parameters
         ----------
@@ -160,16 +171,35 @@ class Store:
             If the disk is full or refuses; what was finished before stays.
         """
         with _explained(self.path):
+            outdated = [old for old in self._shards[shard.cell] if shard.outdates(old)]
+            new = [(shard, outcome, keep_below), *(rest for old in outdated for rest in self._rests(old, shard))]
             with ExitStack() as whole:  # moves its files into place in reverse order: rows last
-                whole.enter_context(_whole(self._rows(shard), _row_bytes(shard, outcome.rows)))
-                if keep_below > shard.start:
-                    whole.enter_context(_whole(self._estimates(shard), _estimate_bytes(shard, outcome, keep_below)))
-                for old in [old for old in self._shards[shard.cell] if shard.outdates(old)]:
+                for one, content, _ in new:
+                    whole.enter_context(_whole(self._rows(one), _row_bytes(one, content.rows)))
+                for one, content, below in new:
+                    if below > one.start:
+                        data = estimates.pack(asdict(one), content.cases, content.estimates, below)
+                        whole.enter_context(_whole(self._estimates(one), data))
+                for old in outdated:
                     self._shards[shard.cell].remove(old)
                     self._move(self._rows(old), "superseded")
                     if self._estimates(old).exists():
                         self._move(self._estimates(old), "superseded")
-            self._shards[shard.cell].append(shard)
+            self._shards[shard.cell] += [one for one, _, _ in new]
+
+    def _rests(self, old: Shard, new: Shard) -> Iterator[tuple[Shard, Outcome, int]]:
+        """What a shard has before and after another one that was computed the same way; as `write` takes it."""
+        ranges = [(old.start, new.start), (new.stop, old.stop)] if old.key == new.key else []
+        for start, stop in ranges:
+            if start >= stop:
+                continue
+            rows, kept = read_shard(self._rows(old))[1].to_pylist(), estimates.kept(self._estimates(old))
+            outcome = Outcome([row for row in rows if start <= row["case"] < stop])
+            if kept is not None:
+                here = [place for place, case in enumerate(kept.cases) if start <= case < stop]
+                distributions = estimates.distributions(self._estimates(old))[here]
+                outcome = Outcome(outcome.rows, distributions, tuple(kept.cases[place] for place in here))
+            yield replace(old, start=start, stop=stop), outcome, kept.below if kept is not None else 0
 
     def write_manifest(self, content: dict[str, Any], entry: dict[str, Any]) -> None:
         """Add definitions of scenarios (``content``) and an entry of the history to the manifest."""
@@ -190,6 +220,10 @@ class Store:
 
     def _estimates(self, shard: Shard) -> Path:
         return self.path / "estimates" / f"{shard.stem}.safetensors"
+
+    def _kept_below(self, shard: Shard) -> int:
+        kept = estimates.kept(self._estimates(shard))
+        return 0 if kept is None else kept.below  # a damaged file is made again
 
     def _move(self, path: Path, room: str) -> Path:
         folder = self.path / room
@@ -265,15 +299,12 @@ def load_manifest(path: str | Path) -> dict[str, Any]:
 
 def load_estimate(run: str | Path, label: str, scenario: str, snr: float, case: int) -> NDArray[np.float32] | None:
     """The distribution (T, D1, D2) that a method gave for a case; None if it was not kept or not valid."""
-    from safetensors import safe_open
-
     wanted = Shard(label, scenario, snr, case, case + 1, "")
     for path in sorted((Path(run) / "estimates").glob(f"{wanted.stem_of_cell}.*.safetensors")):
-        with safe_open(path, framework="numpy") as file:
-            shard = Shard(**json.loads(file.metadata()[_METADATA]))
-            if replace(shard, key="").covers(wanted):
-                found = np.flatnonzero(file.get_tensor("cases") == case)
-                return file.get_tensor("distributions")[found[0]] if found.size else None
+        kept = estimates.kept(path)  # None: it is damaged, and as good as none
+        if kept is not None and case in kept.cases and replace(Shard(**kept.shard), key="").covers(wanted):
+            found: NDArray[np.float32] = estimates.distributions(path)[kept.cases.index(case)]
+            return found
     return None
 
 
@@ -294,28 +325,6 @@ def _row_bytes(shard: Shard, rows: list[Row]) -> bytes:
     table = pa.table({name: [row.get(name, np.nan) for row in rows] for name in names}, schema=schema)
     pq.write_table(table, sink, write_page_checksum=True)
     return bytes(sink.getvalue())
-
-
-def _estimate_bytes(shard: Shard, outcome: Outcome, below: int) -> bytes:
-    from safetensors.numpy import save
-
-    kept = np.zeros((0, 1, 1, 1)) if outcome.estimates is None else outcome.estimates
-    tensors: dict[str, NDArray[Any]] = {
-        "cases": np.array(outcome.cases, dtype=np.int64),
-        "distributions": kept.astype(np.float32),
-    }
-    data: bytes = save(tensors, metadata={_METADATA: json.dumps(asdict(shard)), _BELOW: str(below)})
-    return data
-
-
-def _kept_below(path: Path) -> int:
-    """The number of the case up to which a file has the valid estimates; 0 where there is no such file."""
-    from safetensors import safe_open
-
-    if not path.exists():
-        return 0
-    with safe_open(path, framework="numpy") as file:
-        return int(file.metadata().get(_BELOW, 0))
 
 
 @contextmanager

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from dexsy_bench.api.arguments import Folder, paths, several
+
 if TYPE_CHECKING:
     import pandas as pd
-
-Folder = Path | str
 
 
 def limits(
     scenario: str,
-    snr: Sequence[float] = (),
+    snr: float | Sequence[float] = (),
     n: int = 128,
     *,
     ranges_known: bool = False,
-    include: Sequence[Folder] = (),
+    include: Folder | Sequence[Folder] = (),
 ) -> pd.DataFrame:
     """What an acquisition can know at all: :func:`dexsy_bench.inference.limits.limits`."""
     from threadpoolctl import threadpool_limits
@@ -28,7 +28,9 @@ def limits(
     from dexsy_bench.registry import Registry
 
     with threadpool_limits(1):
-        return limits_of(Registry(include).scenario(scenario), checked_levels(snr or LEVELS), n, ranges_known)
+        return limits_of(
+            Registry(paths(include)).scenario(scenario), checked_levels(several(snr) or LEVELS), n, ranges_known
+        )
 
 
 def generate(
@@ -40,13 +42,13 @@ def generate(
     start: int = 0,
     purpose: Literal["test", "validation", "training"] = "test",
     force: bool = False,
-    include: Sequence[Folder] = (),
+    include: Folder | Sequence[Folder] = (),
 ) -> Path:
     """Write cases of a scenario as files: :func:`dexsy_bench.generation.generate`. Returns the folder."""
     from dexsy_bench import generation
     from dexsy_bench.registry import Registry
 
-    source = Registry(include).scenario(scenario)
+    source = Registry(paths(include)).scenario(scenario)
     generation.generate(source, n, snr, Path(out), purpose=purpose, start=start, force=force)
     return Path(out)
 

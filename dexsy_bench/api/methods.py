@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from dexsy_bench.api.arguments import Folder, paths, several
 from dexsy_bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,11 +16,9 @@ if TYPE_CHECKING:
     from dexsy_bench.learning.trainer import Report
     from dexsy_bench.learning.weights import Weights
 
-Folder = Path | str
-
 
 def list_(
-    what: Literal["methods", "scenarios", "suites", "metrics"] = "methods", include: Sequence[Folder] = ()
+    what: Literal["methods", "scenarios", "suites", "metrics"] = "methods", include: Folder | Sequence[Folder] = ()
 ) -> pd.DataFrame:
     """What there is, a row each: methods, scenarios, suites or metrics. It is ``dexsy_bench.list``."""
     import pandas as pd
@@ -29,7 +28,7 @@ def list_(
 
     if what not in KINDS:
         raise UserError(f"no list of '{what}'; there are: {', '.join(KINDS)}")
-    return pd.DataFrame(KINDS[what](Registry(include)))
+    return pd.DataFrame(KINDS[what](Registry(paths(include))))
 
 
 def new_method(name: str, out: Folder = ".") -> Path:
@@ -40,7 +39,7 @@ def new_method(name: str, out: Folder = ".") -> Path:
     return write_template(name, Path(out), Registry().method_names)
 
 
-def check(method: Folder, include: Sequence[Folder] = ()) -> pd.DataFrame:
+def check(method: Folder, include: Folder | Sequence[Folder] = ()) -> pd.DataFrame:
     """Try a method, by name or file, against what every method must satisfy.
 
     Returns
@@ -54,32 +53,32 @@ def check(method: Folder, include: Sequence[Folder] = ()) -> pd.DataFrame:
     from dexsy_bench import contract
     from dexsy_bench.trial import wanted
 
-    registry, labels = wanted(str(method), [Path(path) for path in include])
+    registry, labels = wanted(str(method), paths(include))
     with threadpool_limits(1):
         results = [(label, result) for label in labels for result in contract.check(registry, label)]
     return pd.DataFrame([{"label": label, **asdict(result)} for label, result in results])
 
 
-def doctor(include: Sequence[Folder] = ()) -> pd.DataFrame:
+def doctor(include: Folder | Sequence[Folder] = ()) -> pd.DataFrame:
     """Whether everything is here that a run needs: a row a finding, with ``level`` (ok, warn, fail) and its ``fix``."""
     import pandas as pd
 
     from dexsy_bench.health import examine
 
-    return pd.DataFrame([asdict(line) for line in examine([Path(path) for path in include])])
+    return pd.DataFrame([asdict(line) for line in examine(paths(include))])
 
 
 def tune(
     method: str,
     scenarios: Sequence[str],
     *,
-    snr: Sequence[float] = (),
+    snr: float | Sequence[float] = (),
     cases: int = 16,
     budget: int = 12,
     metric: str = "js",
     jobs: int | None = None,
     out: Folder = "tuned",
-    include: Sequence[Folder] = (),
+    include: Folder | Sequence[Folder] = (),
 ) -> pd.DataFrame:
     """Choose hyper-parameters on validation cases, and store them where `run` finds them: ``tuned/METHOD.toml``.
 
@@ -94,7 +93,10 @@ def tune(
 
     from dexsy_bench.tuning_run import entries, search
 
-    what = search(method, scenarios, snr, Path(out), [Path(path) for path in include])
+    for name, number in (("cases", cases), ("budget", budget), ("jobs", jobs)):
+        if number is not None and number < 1:
+            raise UserError(f"--{name} {number}: must be 1 at least")
+    what = search(method, several(scenarios), several(snr), Path(out), paths(include))
     found = {(entry.scenario, entry.snr): asdict(entry) for entry in entries(what, cases, budget, metric, jobs)}
     return pd.DataFrame([found[cell] for cell in what.cells])
 

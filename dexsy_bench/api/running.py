@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-Folder = Path | str
+from dexsy_bench.api.arguments import Folder, paths, several
+from dexsy_bench.errors import UserError
 
 
 def run(
@@ -15,15 +16,15 @@ def run(
     *,
     scenarios: Sequence[str] = (),
     methods: Sequence[str] = (),
-    snr: Sequence[float] = (),
+    snr: float | Sequence[float] = (),
     cases: int | None = None,
     out: Folder | None = None,
     jobs: int | None = None,
     timeout: float = 600.0,
     memory: float | None = None,
-    cache: Literal["use", "ignore"] = "use",
+    cache: Literal["use", "ignore", "only"] = "use",
     keep_estimates: int = 0,
-    include: Sequence[Folder] = (),
+    include: Folder | Sequence[Folder] = (),
     data: Folder | None = None,
     show: bool = False,
 ) -> Path:
@@ -49,8 +50,8 @@ def run(
         Seconds that 16 cases of a method may take.
     memory : float, optional
         GiB that a worker may allocate; its share of 80 % of the machine if not given.
-    cache : {'use', 'ignore'}
-        Keep what is finished, or compute all again.
+    cache : {'use', 'ignore', 'only'}
+        Keep what is finished, compute all again, or compute nothing and raise UserError if something is missing.
     keep_estimates : int
         Of how many cases of each cell, the first ones, the distributions are stored.
     include : sequence of Path
@@ -68,6 +69,7 @@ def run(
     Raises
     ------
     UserError
+        If a name is not known, options contradict each other, or the folder cannot be written.
     """
     from rich.console import Console
 
@@ -76,16 +78,31 @@ def run(
     from dexsy_bench.registry import Registry
     from dexsy_bench.runner import Settings
 
-    asked = planning.request(
-        Registry(include), suite, scenarios, methods, snr, cases, None if data is None else Path(data), _warn
-    )
     settings = Settings(
-        jobs or cores(), timeout, None if memory is None else int(memory * 2**30), cache, keep_estimates
+        cores() if jobs is None else jobs,
+        timeout,
+        None if memory is None else int(memory * 2**30),
+        cache,
+        keep_estimates,
+    )
+    asked = planning.request(
+        Registry(paths(include)),
+        suite,
+        several(scenarios),
+        several(methods),
+        several(snr),
+        cases,
+        None if data is None else Path(data),
+        _warn,
     )
     folder = Path("results") / asked.name if out is None else Path(out)
     labels = ", ".join(repr(selection.label) for selection in asked.selections)
     command = f"dexsy_bench.run: {asked.name}, methods {labels}"
-    asked.carry_out(folder, settings, Console(quiet=not show), command, _warn)
+    missing = asked.carry_out(folder, settings, Console(quiet=not show), command, _warn).missing
+    if missing:
+        names = list(dict.fromkeys(map(str, missing)))
+        more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+        raise UserError(f"missing in {folder}: {'; '.join(names[:4])}{more}; run without cache='only' to compute it")
     return folder
 
 

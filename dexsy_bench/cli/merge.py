@@ -13,9 +13,9 @@ def merge(
 ) -> None:
     """Join results folders, as of a benchmark that was shared out over several machines.
 
-    All of it is merged or nothing: every file is verified, and a scenario with another definition, a cell that
-    another version computed, or a case with another result is refused, with the reason. Of results that differ in
-    times alone the first folder's count. The merged folder can be gone on with as any other.
+    All of it is merged or nothing: rows are verified by checksum, estimates by length, and a scenario with another
+    definition, a cell that another version computed, or a case with another result is refused, with the reason. Of
+    results that differ in times alone the first folder's count. The merged folder can be gone on with as any other.
 
         dexsy-bench run core -m nnls --out a                        # on one machine
         dexsy-bench run core -m tikhonov -m prior_mean --out b      # on another

@@ -18,6 +18,10 @@ TYPE = 9.0
 """Points of the type on paper; other lengths are given as they are there, and grow with the type (:func:`pt`)."""
 
 
+class PlotError(UserError):
+    """A figure that cannot be made; the message says why and what to ask instead."""
+
+
 @dataclass(frozen=True)
 class Style:
     """Where figures are shown: points of the type, widths of one and two columns in mm, dots an inch of a PNG."""
@@ -37,6 +41,12 @@ class Look:
 
     style: str = "paper"
     width: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.style not in STYLES:
+            raise PlotError(f"no style '{self.style}'; there are: {', '.join(STYLES)}")
+        if self.width is not None and not 40 <= self.width <= 1000:
+            raise PlotError(f"--width {self.width:g}: must be from 40 to 1000 mm")
 
     @property
     def em(self) -> float:
@@ -94,10 +104,6 @@ def _rc(look: Look) -> Any:
         "svg.hashsalt": "dexsy-bench",  # the same figure is the same file
         "pdf.fonttype": 42,
     }  # fmt: skip
-
-
-class PlotError(UserError):
-    """A figure that cannot be made; the message says why and what to ask instead."""
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dexsy_bench import leaderboard
 from dexsy_bench.errors import UserError
-from dexsy_bench.merging import check_definitions, join_rows
+from dexsy_bench.joining import check_definitions, join_rows
 from dexsy_bench.metrics import METRICS
 from dexsy_bench.registry import Registry
 from dexsy_bench.reporting import learning, page

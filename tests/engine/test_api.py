@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import typer
 from matplotlib.figure import Figure
+from typer.testing import CliRunner
 
 import dexsy_bench as db
 from dexsy_bench.cli import app
@@ -97,6 +98,64 @@ def test_tables_are_made_of_a_folder_or_of_rows(run):
         db.compare(run, "nnls[x=1]")
     with pytest.raises(UserError, match="no rows with numbers for alpha"):
         db.choosing(run, "nnls")
+
+
+def test_one_alone_needs_no_list(run, home):
+    db.run(scenarios="tiny", methods="nnls", snr=50, cases=3, out=run, jobs=1, include=str(home / "own"))
+    pd.testing.assert_frame_equal(db.table(run, metrics="js", snr=50), db.table(run, metrics=["js"], snr=[50]))
+    whole = db.table(run, metrics="js", by="all", scenarios="tiny")
+    pd.testing.assert_frame_equal(whole, db.table(run, metrics=["js"], by=[]))
+    pd.testing.assert_frame_equal(whole, db.table(run, metrics=["js"], by=["all"]))
+    assert len(db.compare(run, "nnls", "fingerprint", "js")) == 1
+    assert len(db.limits("tiny", 100, n=2, include=home / "own")) > 0
+    assert "tiny" in set(db.list("scenarios", include=str(home / "own"))["name"])
+
+
+def test_ranks_are_what_the_command_writes(run, tmp_path):
+    csv = tmp_path / "ranks.csv"
+    done = CliRunner().invoke(app, f"ranks {run} --metric js --metric w1 --by scenario --by snr -o {csv}".split())
+    assert done.exit_code == 0, done.output
+    found = db.ranks(run, ["js", "w1"], by=["scenario", "snr"])
+    pd.testing.assert_frame_equal(found, pd.read_csv(csv, keep_default_na=False, na_values={"rank": ""}),
+                                  check_dtype=False)  # fmt: skip
+
+
+def test_what_the_commands_refuse_is_refused(run, home):
+    own = {"scenarios": ["tiny"], "methods": ["nnls"], "out": run, "include": [home / "own"]}
+    before = load_manifest(run)
+    for wrong, message in (
+        ({"cases": 0}, "-n 0"),
+        ({"cases": -1}, "-n -1"),
+        ({"cache": "ignor"}, "--cache ignor: there are use, ignore, only"),
+        ({"cache": "only", "cases": 4}, "missing in .*: nnls · tiny · SNR 50; run without"),
+        ({"jobs": -1}, "--jobs -1"),
+        ({"jobs": 0}, "--jobs 0"),
+    ):
+        with pytest.raises(UserError, match=message):
+            db.run(**own | wrong)
+    assert db.run(**own, cases=3, cache="only") == run
+    assert load_manifest(run) == before
+    for call, message in (
+        (lambda: db.plot(run, "snr", style="poster"), "no style 'poster'; there are: paper, talk"),
+        (lambda: db.plot(run, "snr", width=-5), "--width -5"),
+        (lambda: db.plot(run, "snr", top=0), "--top 0"),
+        (lambda: db.table(run, cases=0), "--cases 0"),
+        (lambda: db.table(run, metrics="jss"), "no metric 'jss'"),
+        (lambda: db.ranks(run, by="method"), "--by method"),
+        (lambda: db.choosing(run, "nnls", by="case"), "--by case"),
+        (lambda: db.tune("nnls", "tiny", jobs=-1, out=home / "tuned", include=home / "own"), "--jobs -1"),
+    ):
+        with pytest.raises(UserError, match=message):
+            call()
+
+
+def test_a_report_takes_texts_as_paths(run, home):
+    (home / "curves").mkdir()
+    page = db.report(str(run), str(home / "page.html"), explore=0, metrics="js", against=str(run),
+                     training=str(home / "curves"), include=str(home / "own"))  # fmt: skip
+    assert page.stat().st_size > 10_000
+    with pytest.raises(UserError, match=r"--training .*nowhere: there is no such file"):
+        db.report(run, home / "page.html", explore=0, training="nowhere")
 
 
 def test_figures_are_returned(run):

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dexsy_bench.jobs import Job
+from dexsy_bench.joining import MergeError, check_definitions, join_rows
 from dexsy_bench.leaderboard import with_labels
-from dexsy_bench.merging import MergeError, check_definitions, join_rows, merge
+from dexsy_bench.merging import merge
 from dexsy_bench.rows import Outcome, blank
 from dexsy_bench.store import Shard, Store, load_estimate, load_manifest, load_rows
 
@@ -167,6 +169,51 @@ def test_damaged_files_are_named_and_nothing_is_written(tmp_path):
     assert str(estimates) in str(refused.value)
     assert str(rows) in str(refused.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_damaged_estimates_come_with_their_own_cure(tmp_path):
+    a, b = make(tmp_path / "a", job("m"), keep=4), make(tmp_path / "b", job("n"))
+    (estimates,) = (a / "estimates").iterdir()
+    estimates.write_bytes(estimates.read_bytes()[:-50])
+    with pytest.raises(MergeError, match="--keep-estimates, or delete the file"):
+        merge([a, b], tmp_path / "out")
+    estimates.unlink()
+    assert merge([a, b], tmp_path / "out").shards == 2
+
+
+def test_rows_of_a_scenario_without_a_definition_are_refused(tmp_path):
+    a, b = make(tmp_path / "a", job("m")), make(tmp_path / "b", job("n"), job("n", "other"))
+    manifest = load_manifest(b)
+    del manifest["scenarios"]["other"]
+    (b / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(MergeError, match=r"/b has rows of other, of which its manifest.json has no definition"):
+        merge([a, b], tmp_path / "out")
+
+
+@pytest.mark.parametrize("given", [".", "link", "dangling"])
+def test_an_empty_folder_is_filled_and_stays_the_folder_it_is(tmp_path, monkeypatch, given):
+    a, b, here = make(tmp_path / "a", job("m")), make(tmp_path / "b", job("n")), tmp_path / "here"
+    here.mkdir()
+    (here / ".left.merging").mkdir()  # of a merge that was killed
+    monkeypatch.chdir(here if given == "." else tmp_path)
+    (tmp_path / "link").symlink_to(here)
+    (tmp_path / "dangling").symlink_to(tmp_path / "new")
+    number = here.stat().st_ino
+    assert str(merge([a, b], Path(given)).path) == given
+    assert len(load_rows(given)) == 8
+    assert here.stat().st_ino == number
+    assert (tmp_path / "link").is_symlink()
+    if given != "dangling":
+        assert sorted(path.name for path in here.iterdir()) == ["manifest.json", "rows"]
+
+
+def test_what_a_killed_merge_left_is_removed_by_the_next(tmp_path):
+    a, b = make(tmp_path / "a", job("m")), make(tmp_path / "b", job("n"))
+    for leftover in (a / ".x.merging" / "rows", tmp_path / ".out.x.merging" / "out"):
+        leftover.mkdir(parents=True)
+    merge([b], a, add=True)
+    merge([a, b], tmp_path / "out")
+    assert not list(tmp_path.rglob("*.merging"))
 
 
 def test_folders_that_cannot_be_merged_are_refused(tmp_path):

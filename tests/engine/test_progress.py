@@ -83,6 +83,16 @@ def test_a_method_that_always_fails_has_no_mean_and_comes_after_others():
     assert [one.label for one in standings.order()] == ["works", "fails"]
 
 
+def test_no_reference_leads_while_methods_have_only_failed():
+    oracle, fails, waits = job("oracle", stop=2, family="reference"), job("fails", stop=2), job("waits", stop=2)
+    standings = Standings([oracle, fails, waits])
+    standings.add("oracle", rows(oracle, 0.0, 0.0))
+    standings.add("fails", rows(fails, None, None))
+    found = standings.order()
+    assert [one.label for one in found] == ["fails", "oracle"]
+    assert np.isnan([one.difference for one in found]).all(), "there is nothing to compare with"
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_complete_methods_are_in_the_order_of_their_means(seed):

@@ -5,14 +5,17 @@ import threading
 from contextlib import closing
 
 import faults
+import pandas as pd
 import psutil
 import pytest
 from rich.console import Console
 
 from dexsy_bench import executor
+from dexsy_bench.errors import UserError
 from dexsy_bench.executor import Began, Finished, WorkerStartError, execute
 from dexsy_bench.jobs import Cell, plan
 from dexsy_bench.registry import Registry
+from dexsy_bench.rows import COST
 from dexsy_bench.runner import Settings, run
 from dexsy_bench.store import Store, load_rows
 from dexsy_bench.worker import Setup
@@ -90,6 +93,37 @@ def test_processes_that_cannot_start_are_no_method_s_fault(folder, tmp_path, mon
     with pytest.raises(WorkerStartError, match=r"status 7 before it began; see .*workers.log"):
         list(execute(jobs_of(folder, "fingerprint"), 1, 60.0, setup_of(tmp_path)))
     assert not workers()
+
+
+@pytest.mark.parametrize("again", [{"keep_estimates": 2}, {"cache": "ignore"}])
+def test_running_some_cases_again_leaves_the_others_in_the_table(folder, tmp_path, again):
+    quiet = Console(quiet=True)
+    with Store(tmp_path / "run") as store:
+        run(jobs_of(folder, "fingerprint"), store, Settings(workers=1), quiet)
+        before = load_rows(tmp_path / "run")
+        summary = run(jobs_of(folder, "fingerprint", stop=2), store, Settings(workers=1, **again), quiet)
+        kept = run(jobs_of(folder, "fingerprint"), store, Settings(cache="only"), quiet)
+    assert summary.statuses == {"ok": 16}, "the batch that they are of"
+    assert not kept.missing
+    rows = load_rows(tmp_path / "run")
+    assert list(rows["case"]) == list(range(18))
+    pd.testing.assert_frame_equal(rows.drop(columns=list(COST)), before.drop(columns=list(COST)))
+    assert list(rows["batch"]) == list(before["batch"])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"workers": 0}, "--jobs 0"),
+        ({"timeout": 0.0}, "--timeout 0"),
+        ({"memory": -(2**30)}, "--memory -1"),
+        ({"cache": "ignor"}, "--cache ignor: there are use, ignore, only"),
+        ({"keep_estimates": -1}, "--keep-estimates -1"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(wrong, message):
+    with pytest.raises(UserError, match=message):
+        Settings(**wrong)
 
 
 def test_a_run_may_live_in_a_thread(folder, tmp_path):

@@ -88,6 +88,55 @@ def test_the_same_shard_replaced_twice_is_kept_twice(tmp_path):
     assert (load_rows(tmp_path).js == 3.0).all()
 
 
+@pytest.mark.parametrize("reopened", [False, True])
+def test_rows_beside_those_that_are_replaced_stay_in_the_table(tmp_path, reopened):
+    whole = job(stop=40)
+    store = Store(tmp_path)
+    with store:
+        put(store, whole, 1.0, keep_below=40, homemade=7.0)
+    before = load_rows(tmp_path)
+    with Store(tmp_path) if reopened else store as again:
+        put(again, job(start=16, stop=32), 2.0)
+        for rest in (job(stop=16), job(start=32, stop=40)):
+            assert again.holds(Shard.of(rest), keep_below=40)
+        assert again.batch(Shard.of(job(start=32, stop=33))) == (32, 40)
+    rows = load_rows(tmp_path)
+    inside = rows["case"].between(16, 31)
+    pd.testing.assert_frame_equal(rows[~inside], before[~inside])
+    assert (rows["js"][inside] == 2.0).all()
+    kept = [case for case in range(40) if load_estimate(tmp_path, "m", "s", 30.0, case) is not None]
+    assert kept == [*range(16), *range(32, 40)]
+    assert len(list((tmp_path / "superseded").iterdir())) == 2
+
+
+def test_the_batch_of_cases_that_are_wanted_again(tmp_path):
+    with Store(tmp_path) as store:
+        put(store, job(stop=16))
+        put(store, job(start=16, stop=20))
+        put(store, job(snr=31.0, stop=64))
+        for wanted, batch in (
+            (job(stop=2), (0, 16)),
+            (job(start=16, stop=18), (16, 20)),
+            (job(start=16, stop=32), (16, 32)),
+            (job(stop=2, key="other"), (0, 2)),
+            (job(snr=31.0, start=16, stop=17), (16, 32)),
+        ):
+            assert store.batch(Shard.of(wanted)) == batch
+
+
+@pytest.mark.parametrize("left", [0, 4, -50])
+def test_estimates_that_were_cut_are_as_good_as_none(tmp_path, left):
+    with Store(tmp_path) as store:
+        put(store, job(), 1.0, keep_below=4)
+        (file,) = (tmp_path / "estimates").iterdir()
+        file.write_bytes(file.read_bytes()[:left])
+        assert load_estimate(tmp_path, "m", "s", 30.0, 1) is None
+        assert store.holds(Shard.of(job()))
+        assert not store.holds(Shard.of(job()), keep_below=1)
+        put(store, job(), 1.0, keep_below=4)
+    assert load_estimate(tmp_path, "m", "s", 30.0, 1) is not None
+
+
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
 def test_a_disk_that_refuses_leaves_the_folder_as_it_was(tmp_path, monkeypatch, code):
     def refuse(_):
