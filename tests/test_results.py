@@ -1,15 +1,22 @@
 """The reference results hold what theory says of them: a test of the benchmark as a whole."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from dexsy_bench import ranking
 from dexsy_bench.bounds import shares
+from dexsy_bench.cli import app
 from dexsy_bench.leaderboard import with_labels
 from dexsy_bench.store import load_rows
 
-CORE = Path(__file__).parent.parent / "results" / "core"
+ROOT = Path(__file__).parent.parent
+CORE = ROOT / "results" / "core"
+METRICS = ("js", "kl", "w1", "topk", "exchange")
+NETWORK = "resunet_xl[size=s,inputs=inverses]"
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +60,44 @@ def test_shares_run_from_the_floor_to_the_limit(rows):
     found = shares(rows)
     assert found.max() == 1.0 == found["information_limit"]
     assert found["nnls"] < 0 < found["maxent"]
+
+
+# What the README claims ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def readme():
+    return " ".join((ROOT / "README.md").read_text("utf-8").split())
+
+
+def test_the_ranks_of_the_readme_are_those_of_the_command():
+    text = (ROOT / "README.md").read_text("utf-8")
+    shown = re.search(r"<!-- ranks: begin -->\n(.*?)<!-- ranks: end -->", text, re.DOTALL).group(1)
+    asked = [part for metric in METRICS for part in ("--metric", metric)]
+    result = CliRunner().invoke(app, ["ranks", str(CORE), *asked, "--format", "markdown"], catch_exceptions=False)
+    (first, *_) = re.findall(r"(?:^\|.*\n)+", result.output, re.MULTILINE)
+    assert shown == first
+    assert shown.count("\n") > 35
+
+
+def test_the_network_is_alone_on_the_first_rank_by_each_metric(rows):
+    for metric in METRICS:
+        table = ranking.rank(rows, metric)
+        assert list(table.loc[table["rank"] == 1, "label"]) == [NETWORK], metric
+
+
+def test_metrics_agree_as_the_readme_says(rows, readme):
+    tau = ranking.agreement(rows, METRICS).to_numpy()
+    pairs = {(METRICS[i], METRICS[j]): tau[i, j] for i in range(len(METRICS)) for j in range(i + 1, len(METRICS))}
+    least, most = min(pairs, key=pairs.get), max(pairs, key=pairs.get)
+    stated = f"{pairs[least]:.2f} ({' and '.join(least)}) to {pairs[most]:.2f} ({' and '.join(most)})"
+    assert stated in readme
+
+
+def test_shares_of_the_way_are_those_of_the_readme(rows, readme):
+    found = shares(rows)
+    stated = (
+        f"the network gets {found[NETWORK]:.0%} of the way to it in mean kl, `maxent` {found['maxent']:.0%}, "
+        f"`tikhonov` {found['tikhonov']:.0%}"
+    )
+    assert stated in readme
