@@ -6,10 +6,10 @@ folder, its function takes the folder, or rows as :func:`load_run` returns them.
 """
 
 from dexsy_bench.api.data import generate, limits, score
+from dexsy_bench.api.inverting import invert
 from dexsy_bench.api.methods import check, doctor, list_, new_method, train, tune
 from dexsy_bench.api.results import choosing, compare, load_run, merge, plot, ranks, report, table
 from dexsy_bench.api.running import run
-from dexsy_bench.inverting import invert
 
 __all__ = [
     "check", "choosing", "compare", "doctor", "generate", "invert", "limits", "list_", "load_run", "merge",

@@ -54,7 +54,8 @@ def invert(
         dexsy-bench invert signal.npy --b b_vals.npy --bootstrap 100
         dexsy-bench invert data.mat:S --b data.mat:b --method 'tikhonov[order=0]' --mixing-time 0.05 --out tissue/
     """
-    from dexsy_bench import inversion_files, inverting
+    from dexsy_bench import inversion_files
+    from dexsy_bench.api import inverting
 
     result = inverting.invert(
         signal,
