@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dexsy_bench.jobs import Cell, Job, plan
 from dexsy_bench.leaderboard import badness, with_labels
 from dexsy_bench.method import Inverter
-from dexsy_bench.metrics import score
+from dexsy_bench.metrics import METRICS
 from dexsy_bench.plots.look import PlotError
 from dexsy_bench.problem import Problem
 from dexsy_bench.registry import Registry, UnknownName
@@ -39,7 +39,7 @@ class Example:
     estimates : dict
         (T, D1, D2) by label.
     scores : dict
-        The metrics of each estimate, by label.
+        The metrics of each estimate, by label, as the rows have them: a kept estimate is rounded.
     reasons : dict
         By label, why there is no estimate.
     """
@@ -52,11 +52,6 @@ class Example:
     estimates: dict[str, NDArray[Any]] = field(default_factory=dict)
     scores: dict[str, Mapping[str, float]] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
-
-    def rate(self, label: str) -> None:
-        """Score the estimate of a method."""
-        columns = score(self.cases, self.estimates[label][None], self.problem)
-        self.scores[label] = {name: float(values[0]) for name, values in columns.items()}
 
 
 def typical_case(rows: pd.DataFrame, metric: str = "js") -> int:
@@ -128,8 +123,8 @@ def example(
     found = Example(source.name, snr, case, source.problem(snr), source.cases(case, case + 1, snr))
     kept = run if run is not None and any((run / "estimates").glob("*.safetensors")) else None
     fill(found, here, Cell(source, snr, case, case + 1, data), registry, kept, limit)
-    for label in found.estimates:
-        found.rate(label)
+    measured = here.set_index("label").filter(items=list(METRICS))
+    found.scores.update({label: measured.loc[label].astype(float).to_dict() for label in found.estimates})
     found.reasons.update({label: "not run on this case" for label in labels if label not in set(here["label"])})
     return found
 
