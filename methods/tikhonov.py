@@ -8,7 +8,7 @@ import numpy as np
 
 from dexsy_bench.method import Estimate, Method, in_chunks, normalised
 from dexsy_bench.numerics import alpha as rules
-from dexsy_bench.numerics import block_pivoting, certificate, dual_newton, magnitudes, roughness
+from dexsy_bench.numerics import alpha_path, block_pivoting, certificate, dual_newton, magnitudes, roughness
 from dexsy_bench.numerics.compression import Compression, has_spare_data, noise_sd
 
 SOLVERS = {
@@ -16,12 +16,14 @@ SOLVERS = {
     1: partial(block_pivoting.solve, order=1),
     2: partial(block_pivoting.solve, order=2),
 }
+WALKS = {
+    0: dual_newton.walk,
+    1: partial(block_pivoting.walk, order=1),
+    2: partial(block_pivoting.walk, order=2),
+}
 PATHS = {0: np.geomspace(1e-4, 1e2, 20), 1: np.geomspace(1e-3, 1e3, 20), 2: np.geomspace(1e-3, 1e3, 20)}
-NODES = np.array([0, 3, 5, 8, 11, 14, 16, 19])
-"""Of a path of order 0, those that are solved: the misfit at the others is interpolated."""
-
-LIMITED = ("ftest", "discrepancy")
-"""Rules that take the largest alpha up to some misfit."""
+NODES = np.array([0, 5, 10, 15, 19])
+"""Of a path, those that are solved."""
 
 CHUNK = 64
 
@@ -82,6 +84,7 @@ class Tikhonov(Method):
         self.problem = problem
         self.compression = Compression(problem, symmetric=self.options.symmetric)
         self.solve = partial(SOLVERS[self.options.order], self.compression)
+        self.walk = partial(WALKS[self.options.order], self.compression)
         self.path = PATHS[self.options.order]
 
     def invert(self, signals):
@@ -118,57 +121,16 @@ class Tikhonov(Method):
         if isinstance(rule, float):
             return Choice(np.full(n, rule), np.zeros(n, dtype=bool), None, np.zeros(n, dtype=int))
         y, outside = self.compression.project(signals)
-        search = self._walk if self.options.order == 0 or rule not in LIMITED else self._meet
-        index, warm, iterations = search(signals, y, outside)
+        nodes = self.walk(y, self.path[NODES])
+        along = alpha_path.curves(self.path, NODES, nodes, outside, self.compression.n_data)
+        index = rules.choose(rule, along, noise_sd(self.problem, signals) if rule == "discrepancy" else None)
+        nearest = np.abs(NODES[:, None] - index).argmin(axis=0)
+        warm = np.stack([node.warm for node in nodes])[nearest, np.arange(n)]
+        iterations = np.sum([node.iterations for node in nodes], axis=0)
         # Curvature is not defined at the very ends.
         margin = 1 if rule == "lcurve" else 0
         at_edge = (index <= margin) | (index >= len(self.path) - 1 - margin)
         return Choice(self.path[index], at_edge, warm, iterations)
-
-    def _meet(self, signals, y, outside):
-        """The last alpha before the one that has the misfit at which a rule draws the line."""
-        n_data, iterations = self.compression.n_data, 0
-        if self.options.alpha == "ftest":
-            reference = self.solve(y, self.path[0], loose=True, dof=True)
-            limit = rules.ftest_limit(reference.misfit + outside, reference.dof, n_data)
-            iterations = reference.iterations
-        else:
-            limit = rules.discrepancy_limit(noise_sd(self.problem, signals), n_data)
-        ends = self.path[0], self.path[-1]
-        alpha, warm, rounds = block_pivoting.meet(self.compression, y, limit - outside, *ends, order=self.options.order)
-        return np.searchsorted(self.path, alpha, side="right") - 1, warm, iterations + rounds
-
-    def _walk(self, signals, y, outside):
-        """What the rule says to the solutions along the path, each the start of the next."""
-        rule, n_data = self.options.alpha, self.compression.n_data
-        downhill = self.options.order == 0
-        nodes = NODES if downhill and rule not in ("gcv", "lcurve") else np.arange(len(self.path))
-        sigma = noise_sd(self.problem, signals) if rule == "discrepancy" else None
-        solutions, warm = {}, None
-        for k in nodes[::-1] if downhill else nodes:
-            counted = rule == "gcv" or (rule == "ftest" and k == 0)
-            solutions[k] = self.solve(y, self.path[k], warm, loose=True, dof=counted)
-            warm, residual = solutions[k].warm, solutions[k].misfit + outside
-            if sigma is not None and len(solutions) > 1 and (residual <= rules.discrepancy_limit(sigma, n_data)).all():
-                break  # smaller ones fit as well
-        nodes = np.array(sorted(solutions))
-        solutions = [solutions[k] for k in nodes]
-        misfit = rules.between(nodes, np.stack([s.misfit for s in solutions]), len(self.path))
-        if rule == "ftest":
-            index = rules.ftest(misfit + outside, solutions[0].dof[None], n_data)
-        elif rule == "gcv":
-            index = rules.gcv(misfit + outside, np.stack([s.dof for s in solutions]), n_data)
-        elif rule == "lcurve":
-            index = rules.lcurve(misfit, np.stack([s.penalty for s in solutions]))
-        elif rule == "brd":
-            index = rules.brd(misfit, self.path)
-        elif rule == "discrepancy":
-            index = rules.discrepancy(misfit + outside, sigma, n_data)
-        else:
-            raise ValueError(f"no rule {rule!r} for alpha")
-        next_node = np.searchsorted(nodes, index)
-        warm = np.stack([s.warm for s in solutions])[next_node, np.arange(len(y))]
-        return index, warm, np.sum([s.iterations for s in solutions], axis=0)
 
     def _expect(self, signals, data, sigma, choice):
         """Magnitudes replaced by their expected part in phase with the fit to them, until the data settle."""

@@ -6,6 +6,8 @@ each case, (N,). An index at either end says that the path was too short: caller
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,34 +20,70 @@ EVEN_ODDS = 0.5
 HEEL = 0.1
 
 
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """What the rules look at, along a path of A alphas for N cases.
+
+    Attributes
+    ----------
+    misfit : (A, N)
+        Squared residual norm of the compressed data.
+    dof : (A, N)
+        Trace of the influence matrix.
+    outside : (N,)
+        Squared norm of the part of the data that no f reaches.
+    n_data : int
+    penalty : (A, N), optional
+        What alpha multiplies: for `lcurve`.
+    alphas : (A,), optional
+        Ascending: for `brd`.
+    """
+
+    misfit: Floats
+    dof: Floats
+    outside: Floats
+    n_data: int
+    penalty: Floats | None = None
+    alphas: Floats | None = None
+
+
+def choose(rule: str, along: Curves, sigma: Floats | None = None) -> Indices:
+    """What a rule says, by its name; `discrepancy` wants the noise SD of each case, (N,)."""
+    residual = along.misfit + along.outside
+    if rule == "ftest":
+        return ftest(residual, along.dof, along.n_data)
+    if rule == "gcv":
+        return gcv(residual, along.dof, along.n_data)
+    if rule == "lcurve" and along.penalty is not None:
+        return lcurve(along.misfit, along.penalty)
+    if rule == "brd" and along.alphas is not None:
+        return brd(along.misfit, along.alphas)
+    if rule == "discrepancy" and sigma is not None:
+        return discrepancy(residual, sigma, along.n_data)
+    raise ValueError(f"no rule {rule!r}, or not with what is known along this path")
+
+
 def ftest(residual: Floats, dof: Floats, n_data: int) -> Indices:
     """Largest alpha that fits as well as the least regularised solution, by an F test at even odds.
 
-    The first alpha of the path is the reference of :func:`ftest_limit`.
+    With ``V_0`` the residual at the first alpha of the path and ``V`` that at a larger one, ``(V - V_0) / V_0 *
+    (n - dof) / dof`` is compared with the median of F(dof, n - dof): the rule of CONTIN (Provencher, Comput. Phys.
+    Commun. 27, 213, 1982). A misfit that no distribution explains, such as that of the noise floor of magnitude data,
+    is in V_0 as well and does not count.
 
     Parameters
     ----------
     residual : (A, N)
         Squared residual norm over all data.
     dof : (A, N)
-        Trace of the influence matrix.
+        Trace of the influence matrix; that at the first alpha counts.
     n_data : int
-    """
-    return _last(residual <= ftest_limit(residual[0], dof[0], n_data))
-
-
-def ftest_limit(reference: Floats, dof: Floats, n_data: int) -> Floats:
-    """Squared residual norm that the F test allows, (N,), given that of a solution next to unregularised.
-
-    With ``V_0`` the reference and ``V`` a larger one, ``(V - V_0) / V_0 * (n - dof) / dof`` is compared with the median
-    of F(dof, n - dof): the rule of CONTIN (Provencher, Comput. Phys. Commun. 27, 213, 1982). A misfit that no
-    distribution explains, such as that of the noise floor of magnitude data, is in V_0 as well and does not count.
     """
     from scipy.special import fdtri
 
-    dof = np.clip(dof, 1.0, n_data - 1.0)
-    median = fdtri(dof, n_data - dof, EVEN_ODDS)
-    return np.asarray(reference * (1 + median * dof / (n_data - dof)))
+    taken = np.clip(dof[0], 1.0, n_data - 1.0)
+    median = fdtri(taken, n_data - taken, EVEN_ODDS)
+    return _last(residual <= residual[0] * (1 + median * taken / (n_data - taken)))
 
 
 def gcv(residual: Floats, dof: Floats, n_data: int) -> Indices:
@@ -107,12 +145,7 @@ def discrepancy(residual: Floats, sigma: Floats, n_data: int) -> Indices:
         Noise SD.
     n_data : int
     """
-    return _last(residual <= discrepancy_limit(sigma, n_data))
-
-
-def discrepancy_limit(sigma: Floats, n_data: int) -> Floats:
-    """Squared residual norm that noise of that SD explains, (N,)."""
-    return n_data * sigma**2
+    return _last(residual <= n_data * sigma**2)
 
 
 def brd(residual: Floats, alphas: Floats) -> Indices:
@@ -135,19 +168,6 @@ def brd(residual: Floats, alphas: Floats) -> Indices:
     step, steepest = np.arange(len(slope))[:, None], np.argmax(slope, axis=0)
     below = np.where((slope <= HEEL) & (step < steepest), step + 1, 0).max(axis=0)
     return np.where(slope.max(axis=0) > HEEL, below, len(alphas) - 1)
-
-
-def between(nodes: Indices, residual: Floats, n_alphas: int) -> Floats:
-    """Residuals along a whole path of alphas, (A, N), from some of them, (nodes, N), by a cubic spline of logarithms.
-
-    Before the first node it stays as it is there.
-    """
-    from scipy.interpolate import CubicSpline
-
-    if len(nodes) == n_alphas:
-        return residual
-    spline = CubicSpline(nodes, np.log(np.maximum(residual, np.finfo(np.float64).tiny)))
-    return np.exp(spline(np.maximum(np.arange(n_alphas), nodes[0])))
 
 
 def _last(true: NDArray[np.bool_]) -> Indices:

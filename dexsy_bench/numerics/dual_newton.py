@@ -26,14 +26,15 @@ from typing import Any, NamedTuple
 from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
+from dexsy_bench.numerics.alpha_path import Node, node
 from dexsy_bench.numerics.compression import Compression
 from dexsy_bench.problem import Floats
 
 GAP_TOLERANCE = 1e-13
 """Relative duality gap at which a case counts as solved."""
 
-LOOSE_GAP = 1e-4
-"""The same along a path, for the choice of alpha."""
+LOOSE_GAP = 1e-3
+"""The same where it is enough to know the cells with f > 0."""
 
 LEADING = 0.03
 """Rows of A with a squared norm below this multiple of alpha are left out of the Hessian."""
@@ -54,9 +55,6 @@ class Solution:
     iterations, converged : (N,)
     warm : array
         What the solver can start from at a neighbouring alpha.
-    dof : (N,) or None
-        Degrees of freedom, if asked for: trace of the influence matrix on the support of f, but for components far
-        below alpha.
     """
 
     f: Floats
@@ -65,7 +63,6 @@ class Solution:
     iterations: NDArray[Any]
     converged: NDArray[Any]
     warm: Any
-    dof: Floats | None = None
 
 
 def solve(
@@ -75,7 +72,6 @@ def solve(
     warm: Floats | None = None,
     *,
     loose: bool = False,
-    dof: bool = False,
     max_iterations: int = 300,
 ) -> Solution:
     """Solve N cases, each at an alpha of its own.
@@ -91,9 +87,7 @@ def solve(
     warm : (N, M), optional
         ``alpha * c`` of a neighbouring problem: the residual ``y - A f``, which changes less with alpha than c does.
     loose : bool
-        Solve to :data:`LOOSE_GAP` only, which is enough to choose alpha by.
-    dof : bool
-        Count the degrees of freedom.
+        Solve to :data:`LOOSE_GAP` only, which is enough to tell the cells with f > 0, but for a few.
     """
     xp = array_namespace(y)
     weight: Floats = xp.zeros_like(y[:, :1]) + (xp.reshape(alpha, (-1, 1)) if hasattr(alpha, "shape") else alpha)
@@ -120,15 +114,25 @@ def solve(
         step = -gradient / (weight_left + a.scale**2)
         step[:, :leading] = -xp.linalg.solve(hessian, gradient[:, :leading, None])[:, :, 0]
         x = _line_search(a, y_left, weight_left, x, step, gradient)
-    count = _degrees_of_freedom(a, best.f, weight) if dof else None
-    return Solution(best.f, _square(best.residual), best.square, iterations, converged, weight * best.c, count)
+    return Solution(best.f, _square(best.residual), best.square, iterations, converged, weight * best.c)
 
 
-def _degrees_of_freedom(a: Compression, f: Floats, alpha: Floats) -> Floats:
-    xp = array_namespace(f)
-    leading = _leading(a, xp.min(alpha))
-    hessian = _hessian(a, f, alpha, leading)
-    return leading - alpha[:, 0] * xp.linalg.trace(xp.linalg.inv(hessian))
+def follow(a: Compression, y: Floats, alphas: Floats) -> list[Solution]:
+    """Loose solutions of all cases at each of alphas, ascending; found from the largest down, each from the last."""
+    solutions: list[Solution] = []
+    for alpha in alphas[::-1]:
+        solutions.insert(0, solve(a, y, float(alpha), solutions[0].warm if solutions else None, loose=True))
+    return solutions
+
+
+def walk(a: Compression, y: Floats, alphas: Floats) -> list[Node]:
+    """What rules choose by, at each of alphas, ascending, for all cases."""
+    xp = array_namespace(y)
+    nodes = []
+    for alpha, solution in zip(alphas, follow(a, y, alphas), strict=True):
+        gram = a.gram(xp.astype(solution.f > 0, xp.float64), _leading(a, float(alpha)))
+        nodes.append(node(gram, float(alpha), y, solution.warm, solution.iterations))
+    return nodes
 
 
 def _hessian(a: Compression, f: Floats, alpha: Floats, leading: int) -> Floats:

@@ -77,8 +77,8 @@ class InteriorFit(WeightedFit):
         while (todo := np.flatnonzero(high - low > 1)).size:
             middle = (low[todo] + high[todo]) // 2
             fit = self.solve(y[todo], self.path[middle], None, COARSE)
-            residual = np.stack([reference.misfit[todo], fit.misfit]) + outside[todo]
-            accepted = self.rule(signals[todo], residual, np.stack([reference.dof[todo], fit.dof])) == 1
+            misfit, dof = np.stack([reference.misfit[todo], fit.misfit]), np.stack([reference.dof[todo], fit.dof])
+            accepted = self.rule(signals[todo], misfit, dof, outside[todo]) == 1
             low[todo[accepted]], high[todo[~accepted]] = middle[accepted], middle[~accepted]
             iterations[todo] += fit.iterations
         return Choice(low, None, iterations)

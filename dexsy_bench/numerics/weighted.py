@@ -107,21 +107,15 @@ class WeightedFit(Method):
         for weight in self.path[::-1]:  # from the strongest penalty to the weakest
             fits.append(self.solve(y, np.full(len(y), weight), fits[-1].warm if fits else None, COARSE))
         fits.reverse()
-        residual = np.stack([fit.misfit for fit in fits]) + outside
-        index = self.rule(signals, residual, np.stack([fit.dof for fit in fits]))
+        index = self.rule(signals, np.stack([fit.misfit for fit in fits]), np.stack([fit.dof for fit in fits]), outside)
         warm = np.stack([fit.warm for fit in fits])[index, np.arange(len(y))]
         return Choice(index, warm, np.sum([fit.iterations for fit in fits], axis=0))
 
-    def rule(self, signals: NDArray[Any], residual: Floats, dof: Floats) -> rules.Indices:
-        """Index into a path of residuals over all data and degrees of freedom, (A, N), for each case."""
-        n_data = self.compression.n_data
-        if self.options.weight == "ftest":
-            return rules.ftest(residual, dof, n_data)
-        if self.options.weight == "gcv":
-            return rules.gcv(residual, dof, n_data)
-        if self.options.weight == "discrepancy":
-            return rules.discrepancy(residual, noise_sd(self.problem, signals), n_data)
-        raise ValueError(f"no rule {self.options.weight!r} for the weight")
+    def rule(self, signals: NDArray[Any], misfit: Floats, dof: Floats, outside: Floats) -> rules.Indices:
+        """Index into a path of misfits and degrees of freedom, (A, N), for each case."""
+        rule = str(self.options.weight)
+        sigma = noise_sd(self.problem, signals) if rule == "discrepancy" else None
+        return rules.choose(rule, rules.Curves(misfit, dof, outside, self.compression.n_data), sigma)
 
     def invert(self, signals: NDArray[Any]) -> Estimate:
         """A chunk of cases at a time; see :class:`~dexsy_bench.method.Method`."""

@@ -3,8 +3,9 @@ with alpha chosen from the data against a single one.
 
 Run with ``OMP_NUM_THREADS=1 pytest tests/benchmarks/test_bench_tikhonov.py --benchmark-enable -s`` (several minutes:
 SciPy takes seconds a case). The targets, an inversion in a batch of 64: 3,000 times faster at order 0, geometric mean
-over alphas and core scenarios, at the same objective; a path of 20 alphas for 4 solves without a neighbour to start
-from. Without --benchmark-enable the same is done on a small grid, for the comparison of objectives alone.
+over alphas and core scenarios, at the same objective; an alpha chosen out of 20, and solved at, for the price of 4
+solves at one of them, on the average of the 20. Without --benchmark-enable the same is done on a small grid, for the
+comparison of objectives alone.
 """
 
 from time import process_time
@@ -20,6 +21,7 @@ from dexsy_bench.numerics.compression import Compression
 from dexsy_bench.registry import Registry
 
 BATCH = 64
+RULES = ("ftest", "gcv", "lcurve", "discrepancy", "brd")
 SNR = 100.0
 MODELS = ("two_compartment", "three_compartment")
 REGISTRY = Registry()
@@ -87,17 +89,19 @@ def test_tikhonov_against_nnls(benchmark, order):
 
 @pytest.mark.parametrize("order", [0, 1, 2])
 @pytest.mark.parametrize("name", MODELS)
-def test_a_path_against_a_single_alpha(benchmark, name, order):
+def test_alpha_out_of_20_against_each_of_them(benchmark, name, order):
     problem, signals = setting(name, benchmark.enabled)
     path, rounds = PATHS[order], 3 if benchmark.enabled else 1
-    middle = float(np.sqrt(path[0] * path[-1]))
-    single, _ = seconds_each(ready(problem, order=order, alpha=middle), signals, rounds)
-    whole, estimate = seconds_each(ready(problem, order=order), signals, rounds)
-    benchmark.extra_info["ratio"] = whole / single
+    each = [seconds_each(ready(problem, order=order, alpha=float(alpha)), signals, rounds)[0] for alpha in path]
+    single, middle = np.mean(each), each[len(path) // 2]
+    print(f"\n{name}, order {order}: one alpha {1e3 * single:.1f} ms an inversion, mean of {len(path)}")
+    for rule in RULES:
+        whole, estimate = seconds_each(ready(problem, order=order, alpha=rule), signals, rounds)
+        benchmark.extra_info[rule] = whole / single
+        print(
+            f"  {rule} {1e3 * whole:.1f} ms: as much as {whole / single:.1f} of them, {whole / middle:.1f} of that in "
+            f"the middle of the path"
+        )
+        assert estimate.diagnostics["converged"].all()
     benchmark.pedantic(ready(problem, order=order), (signals,), rounds=1)
-    print(
-        f"\n{name}, order {order}: {len(path)} alphas {1e3 * whole:.1f} ms an inversion, alpha {middle:.2g} "
-        f"{1e3 * single:.1f} ms: as much as {whole / single:.1f} of them"
-    )
-    assert estimate.diagnostics["converged"].all()
     assert len(path) == 20

@@ -117,13 +117,11 @@ def test_brd_without_a_heel_lies_at_the_edge():
     np.testing.assert_array_equal(rules.brd(np.stack([steep, flat], axis=1), alphas), [0, 4])
 
 
-def test_a_path_is_filled_in_from_some_of_its_alphas():
-    """Cubic in the logarithms, and level before the first that is known."""
-    k, nodes = np.arange(12.0), np.array([2, 4, 7, 11])
-    whole = np.exp(np.stack([0.3 * k, 0.002 * k**3 - 0.01 * k], axis=1))
-    np.testing.assert_allclose(rules.between(nodes, whole[nodes], 12)[2:], whole[2:])
-    np.testing.assert_allclose(rules.between(nodes, whole[nodes], 12)[:2], whole[[2, 2]])
-    np.testing.assert_array_equal(rules.between(np.arange(12), whole, 12), whole)
+@pytest.mark.parametrize("rule", ["lcurve", "brd", "discrepancy", "no such rule"])
+def test_a_rule_that_lacks_what_it_looks_at_is_refused(rule):
+    ones = np.ones((3, 2))
+    with pytest.raises(ValueError, match=rule):
+        rules.choose(rule, rules.Curves(ones, ones, np.zeros(2), 100))
 
 
 # The F test ----------------------------------------------------------------------------------

@@ -27,6 +27,11 @@ SOLVERS = {
     1: partial(block_pivoting.solve, order=1),
     2: partial(block_pivoting.solve, order=2),
 }
+WALKS = {
+    0: dual_newton.walk,
+    1: partial(block_pivoting.walk, order=1),
+    2: partial(block_pivoting.walk, order=2),
+}
 orders = pytest.mark.parametrize("order", SOLVERS)
 
 problems = st.builds(
@@ -101,11 +106,12 @@ def test_a_case_does_not_depend_on_its_batch(order, sampled):
     problem = small_problem((16, 14), (20, 18), sampled)
     a = Compression(problem)
     y, _ = a.project(noisy_signals(problem, 7, seed=3))
-    together = SOLVERS[order](a, y, 0.05, dof=True)
+    together, (node,) = SOLVERS[order](a, y, 0.05), WALKS[order](a, y, np.array([0.05]))
     for n in (0, 3, 6):
-        alone = SOLVERS[order](a, y[n : n + 1], 0.05, dof=True)
+        alone, (own,) = SOLVERS[order](a, y[n : n + 1], 0.05), WALKS[order](a, y[n : n + 1], np.array([0.05]))
         np.testing.assert_allclose(alone.f[0], together.f[n], rtol=0, atol=1e-9)
-        np.testing.assert_allclose(alone.dof[0], together.dof[n], rtol=1e-6)
+        for name in ("misfit", "penalty", "dof", "misfit_slope", "penalty_slope"):
+            np.testing.assert_allclose(getattr(own, name)[0], getattr(node, name)[n], rtol=1e-6)
 
 
 @orders
@@ -143,26 +149,39 @@ def test_degrees_of_freedom_are_the_sensitivity_of_the_fit(order, alpha):
     problem = small_problem((14, 12), (18, 16))
     a = Compression(problem)
     y, _ = a.project(noisy_signals(problem, 1, seed=5))
-    solution = SOLVERS[order](a, y, alpha, dof=True)
+    warm = SOLVERS[order](a, y, alpha).warm
     step = 1e-7
     trace = 0.0
     for m in range(a.size):
-        up, down = (SOLVERS[order](a, y + s * step * np.eye(1, a.size, m), alpha, solution.warm) for s in (1, -1))
+        up, down = (SOLVERS[order](a, y + s * step * np.eye(1, a.size, m), alpha, warm) for s in (1, -1))
         trace += (a.apply(up.f) - a.apply(down.f))[0, m] / (2 * step)
-    # Components of A far below alpha are not counted.
-    np.testing.assert_allclose(solution.dof, trace, rtol=5e-3)
+    (node,) = WALKS[order](a, y, np.array([alpha]))
+    # Components of A far below alpha are not counted, and a few cells may be on the wrong side.
+    np.testing.assert_allclose(node.dof, trace, rtol=0.02)
 
 
 @orders
-def test_degrees_of_freedom_against_the_explicit_matrix(order, core):
+def test_a_walk_sees_what_exact_solutions_would_show(order, core):
+    """Misfit, penalty and their slopes, which are taken from exact solutions by differences."""
     a, y = core
-    alpha = 0.3
-    solution = SOLVERS[order](a, y[:2], alpha, dof=True)
-    for n in range(2):
-        free = np.flatnonzero(solution.f[n])
-        af, ltl = a.matrix()[:, free], penalty(order, a.shape)[np.ix_(free, free)]
-        exact = np.trace(np.linalg.solve(af.T @ af + alpha * ltl, af.T @ af))
-        np.testing.assert_allclose(solution.dof[n], exact, rtol=5e-3)
+    path, step = np.array([0.1, 1.0, 10.0]), 1.001
+    for alpha, node in zip(path, WALKS[order](a, y, path), strict=True):
+        exact, more, less = (SOLVERS[order](a, y, alpha * s) for s in (1.0, step, 1 / step))
+        np.testing.assert_allclose(node.misfit, exact.misfit, rtol=0.1)
+        np.testing.assert_allclose(node.penalty, exact.penalty, rtol=0.1)
+        for name in ("misfit", "penalty"):
+            slope = np.log(getattr(more, name) / getattr(less, name)) / (2 * np.log(step))
+            np.testing.assert_allclose(getattr(node, f"{name}_slope"), slope, rtol=0.2, atol=0.01)
+
+
+@orders
+def test_what_a_walk_found_is_a_start_at_its_alphas(order, core):
+    a, y = core
+    path = np.array([0.1, 10.0])
+    for alpha, node in zip(path, WALKS[order](a, y, path), strict=True):
+        cold, warm = SOLVERS[order](a, y, alpha), SOLVERS[order](a, y, alpha, node.warm)
+        np.testing.assert_allclose(warm.f, cold.f, rtol=0, atol=1e-6 * cold.f.max())
+        assert warm.iterations.sum() < cold.iterations.sum()
 
 
 @orders
@@ -173,40 +192,6 @@ def test_each_case_has_an_alpha_of_its_own(order, core):
     for n in (0, 3, 5):
         alone = SOLVERS[order](a, y[n : n + 1], alphas[n])
         np.testing.assert_allclose(together.f[n], alone.f[0], rtol=0, atol=1e-6 * alone.f.max())
-
-
-@orders
-def test_loose_solutions_are_good_enough_to_choose_alpha_by(order, core):
-    """Misfit and penalty along a path are close to the exact ones."""
-    a, y = core
-    warm = None
-    path = np.geomspace(0.1, 10, 7)
-    for alpha in path[::-1] if order == 0 else path:
-        loose, exact = SOLVERS[order](a, y, alpha, warm, loose=True), SOLVERS[order](a, y, alpha)
-        warm = loose.warm
-        np.testing.assert_allclose(loose.misfit, exact.misfit, rtol=0.01)
-        np.testing.assert_allclose(loose.penalty, exact.penalty, rtol=0.05)
-
-
-@pytest.mark.parametrize("order", [1, 2])
-def test_the_alpha_of_a_misfit_is_found(order, core):
-    """The exact solution at the alpha that is found has the misfit that was asked for."""
-    a, y = core
-    wanted = SOLVERS[order](a, y, np.geomspace(0.1, 100, len(y))).misfit
-    alpha, warm, rounds = block_pivoting.meet(a, y, wanted, 1e-3, 1e3, order=order)
-    np.testing.assert_allclose(np.log(alpha), np.log(np.geomspace(0.1, 100, len(y))), atol=0.3)
-    solution = SOLVERS[order](a, y, alpha, warm)
-    assert solution.converged.all()
-    np.testing.assert_allclose(solution.misfit, wanted, rtol=0.01)
-    assert (rounds < block_pivoting.MEET_ROUNDS).all()
-
-
-@pytest.mark.parametrize("order", [1, 2])
-def test_a_misfit_out_of_reach_gives_the_end_next_to_it(order, core):
-    a, y = core
-    for limit, end in ((-1.0, 0.1), (1.1 * (y**2).sum(axis=1).max(), 10.0)):
-        alpha, _, _ = block_pivoting.meet(a, y, np.full(len(y), limit), 0.1, 10.0, order=order)
-        assert (alpha == end).all()
 
 
 @orders
@@ -256,13 +241,17 @@ def test_torch_gives_what_numpy_gives(symmetric):
     here, moved = torch.asarray(signals), a.to(torch.asarray(signals))
     y, there = a.project(signals)[0], moved.project(here)[0]
     np.testing.assert_allclose(there.numpy(), y, atol=1e-12)
-    ours = dual_newton.solve(a, y, np.geomspace(0.01, 1, 5), dof=True)
-    theirs = dual_newton.solve(moved, there, torch.asarray(np.geomspace(0.01, 1, 5)), dof=True)
+    ours = dual_newton.solve(a, y, np.geomspace(0.01, 1, 5))
+    theirs = dual_newton.solve(moved, there, torch.asarray(np.geomspace(0.01, 1, 5)))
     assert isinstance(theirs.f, torch.Tensor)
     np.testing.assert_allclose(theirs.f.numpy(), ours.f, atol=1e-6 * ours.f.max())
     np.testing.assert_allclose(theirs.misfit.numpy(), ours.misfit, rtol=1e-8)
-    np.testing.assert_allclose(theirs.dof.numpy(), ours.dof, rtol=1e-6)
     np.testing.assert_array_equal(theirs.converged.numpy(), ours.converged)
+    path = np.array([0.1, 10.0])
+    for node, other in zip(dual_newton.walk(a, y, path), dual_newton.walk(moved, there, path), strict=True):
+        assert isinstance(other.dof, torch.Tensor)
+        for name in ("misfit", "penalty", "dof", "misfit_slope", "penalty_slope"):
+            np.testing.assert_allclose(getattr(other, name).numpy(), getattr(node, name), rtol=1e-5)
 
 
 def test_the_stated_gap_is_reached(core):
@@ -346,7 +335,9 @@ def test_data_that_nothing_explains_give_nothing():
     y = -np.abs(a.apply(np.ones((1, *a.shape))))
     assert (a.adjoint(y) < 0).all()
     for order, solve in SOLVERS.items():
-        solution = solve(a, y, 1.0, dof=True)
+        solution = solve(a, y, 1.0)
         assert not solution.f.any(), order
         assert solution.converged.all()
-        assert solution.dof == 0
+        (node,) = WALKS[order](a, y, np.array([1.0]))
+        assert node.dof == 0
+        np.testing.assert_allclose(node.misfit, (y**2).sum(axis=1))
