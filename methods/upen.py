@@ -5,8 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from dexsy_bench.method import Estimate, Method, normalised
-from dexsy_bench.numerics import dual_newton, local_smoothness
+from dexsy_bench.numerics import block_pivoting, certificate, dual_newton
 from dexsy_bench.numerics.compression import Compression
+from dexsy_bench.numerics.local_smoothness import LocalSmoothness, gradient_norm, laplacian
+
+MAX_ROUNDS = 500
+"""Rounds of the solver on one of the problems."""
 
 
 class Upen(Method):
@@ -38,7 +42,6 @@ class Upen(Method):
 
     def prepare(self, problem):
         self.compression = Compression(problem)
-        self.operators = local_smoothness.Operators(self.compression)
 
     def invert(self, signals):
         y, outside = self.compression.project(signals)
@@ -63,25 +66,31 @@ class Upen(Method):
         while rounds < self.options.rounds and change >= self.options.tolerance:
             rounds += 1
             weights = self.weights(f, self.variance(f, y, outside), first)
-            solution = local_smoothness.solve(self.operators, y, weights, f)
-            iterations += solution.iterations
-            change = np.linalg.norm(solution.f - f) / max(np.linalg.norm(solution.f), np.finfo(float).tiny)
-            f = solution.f
-        return solution.f, {
-            "objective": 2 * solution.objective + outside,
-            "kkt": solution.kkt,
+            case, before = self.case(y, weights), f
+            f, _, solved = case.solve(before > 0, MAX_ROUNDS)
+            iterations += case.rounds
+            change = np.linalg.norm(f - before) / max(np.linalg.norm(f), np.finfo(float).tiny)
+        pull = case.alpha * case.penalty.apply(f)
+        return f, {
+            "objective": case.objective(f) + outside,
+            "kkt": certificate.kkt(self.compression, y[None], f[None], pull[None])[0],
             "iterations": iterations,
-            "converged": solution.converged and change < self.options.tolerance,
+            "converged": solved and change < self.options.tolerance,
             "rounds": rounds,
             "lambda_smallest": weights.min(),
             "lambda_largest": weights.max(),
         }
 
+    def case(self, y, weights):
+        """One of the problems, whose weights do not change."""
+        least = weights.min()
+        return block_pivoting.Case(self.compression, y, least, LocalSmoothness(weights / least))
+
     def weights(self, f, variance, first):
         """lambda (D1, D2) by the principle of uniform penalty."""
         from scipy.ndimage import maximum_filter
 
-        slope = maximum_filter(local_smoothness.gradient_norm(f), 3, mode="constant")
-        curvature = maximum_filter(np.abs(local_smoothness.laplacian(f)), 3, mode="constant")
+        slope = maximum_filter(gradient_norm(f), 3, mode="constant")
+        curvature = maximum_filter(np.abs(laplacian(f)), 3, mode="constant")
         o, tiny = self.options, np.finfo(float).tiny
         return max(variance, tiny) / (o.beta_0 * max(first, tiny) + o.beta_p * slope**2 + o.beta_c * curvature**2)

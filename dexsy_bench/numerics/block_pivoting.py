@@ -1,4 +1,4 @@
-"""Non-negative Tikhonov with a roughness penalty (order 1 or 2) by block principal pivoting.
+"""Non-negative least squares with a quadratic penalty on neighbouring cells, by block principal pivoting.
 
     min over f >= 0 of  1/2 ||A f - y||^2 + alpha/2 ||L f||^2
 
@@ -15,7 +15,7 @@ left out of it until the signs have settled, and then come in by conjugate gradi
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from dexsy_bench.numerics import dual_newton, roughness
 from dexsy_bench.numerics.alpha_path import Node, node
 from dexsy_bench.numerics.compression import Compression
 from dexsy_bench.numerics.dual_newton import Solution
+from dexsy_bench.numerics.roughness import Roughness
 from dexsy_bench.problem import Floats
 
 PATIENCE = 3
@@ -58,6 +59,16 @@ FEW_WRONG = 0.06
 """Share of the free cells with a wrong sign at which what rules look at is close enough to choose by."""
 
 
+class Penalty(Protocol):
+    """The matrix ``L^T L`` of a penalty: a narrow band, and definite on any cells."""
+
+    def apply(self, f: Floats) -> Floats:
+        """``L^T L f``, (D1, D2)."""
+
+    def banded(self, free: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.intp]]:
+        """On the free cells (D1, D2): lower bands as LAPACK wants them, and the cells' flat indices in that order."""
+
+
 class FreeSystem:
     """``(alpha L^T L + A^T A) x = A^T y`` on the free cells of one case.
 
@@ -67,18 +78,18 @@ class FreeSystem:
     leading : int
         Rows of A in the preconditioner.
     alpha : float
-    order : int
+    penalty : Penalty
     free : (D1, D2) of bool
     """
 
-    def __init__(self, a: Compression, leading: int, alpha: float, order: int, free: NDArray[np.bool_]) -> None:
+    def __init__(self, a: Compression, leading: int, alpha: float, penalty: Penalty, free: NDArray[np.bool_]) -> None:
         from scipy.linalg import lapack
 
         self.a, self.alpha, self.free = a, alpha, free
-        self.bands, self.cells = roughness.banded(free, order)
+        self.bands, self.cells = penalty.banded(free)
         self.factor, info = lapack.dpbtrf(self.bands, lower=1)
         if info != 0:
-            raise np.linalg.LinAlgError(f"the roughness penalty of order {order} is not positive definite")
+            raise np.linalg.LinAlgError(f"the penalty {penalty} is not positive definite")
         self.half, _ = lapack.dtbtrs(self.factor, a.columns[self.cells, :leading], uplo="L")
         self.gram = self.half.T @ self.half
         self.cholesky, _ = lapack.dpotrf(self.gram + alpha * np.eye(leading), lower=1)
@@ -141,8 +152,8 @@ class Case:
     With ``exact`` off, the rows of A beyond the leading ones are left out of everything.
     """
 
-    def __init__(self, a: Compression, y: Floats, alpha: float, order: int) -> None:
-        self.a, self.y, self.alpha, self.order = a, y, alpha, order
+    def __init__(self, a: Compression, y: Floats, alpha: float, penalty: Penalty) -> None:
+        self.a, self.y, self.alpha, self.penalty = a, y, alpha, penalty
         # At least one: LAPACK writes beyond empty arrays.
         self.leading = max(1, int((a.scale**2 > LEADING * alpha).sum()))
         self.scale = float(np.abs(a.adjoint(y[None])).max()) or 1.0
@@ -155,12 +166,12 @@ class Case:
         residual = self.a.apply(f[None]) - self.y
         if not self.exact:
             residual[:, self.leading :] = 0.0
-        return self.a.adjoint(residual)[0] + self.alpha * roughness.apply(f[None], self.order)[0]
+        return self.a.adjoint(residual)[0] + self.alpha * self.penalty.apply(f)
 
     def objective(self, f: Floats) -> float:
         """Twice the objective."""
         misfit = ((self.a.apply(f[None]) - self.y) ** 2).sum()
-        return float(misfit + self.alpha * (f * roughness.apply(f[None], self.order)[0]).sum())
+        return float(misfit + self.alpha * (f * self.penalty.apply(f)).sum())
 
     def minimum(self, free: NDArray[np.bool_]) -> Floats:
         """The minimiser with the other cells held at 0, whatever its signs."""
@@ -168,7 +179,7 @@ class Case:
             self.system = None
             return np.zeros(free.shape)
         if self.system is None or (self.system.free != free).any():
-            self.system = FreeSystem(self.a, self.leading, self.alpha, self.order, free)
+            self.system = FreeSystem(self.a, self.leading, self.alpha, self.penalty, free)
         return self.system.place((self.system.exact if self.exact else self.system.leading)(self.y))
 
     def wrong(self, x: Floats, free: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -248,14 +259,15 @@ class Case:
 def solve(
     a: Compression, y: Floats, alpha: float | Floats, warm: Any = None, *, order: int, max_rounds: int = 300
 ) -> Solution:
-    """Solve N cases; parameters and result as in :func:`dexsy_bench.numerics.dual_newton.solve`.
+    """Solve N cases of Tikhonov of order 1 or 2.
 
-    ``warm``, (N, D1, D2) of bool, are cells to free first.
+    Parameters and result are those of :func:`dexsy_bench.numerics.dual_newton.solve`, but that ``warm``, (N, D1, D2) of
+    bool, are cells to free first.
     """
     alpha = np.broadcast_to(np.asarray(alpha, dtype=np.float64), len(y))
     if warm is None:
         warm = _near(dual_newton.solve(a, y, _start(a, alpha), loose=True))
-    cases = [Case(a, y[n], alpha[n], order) for n in range(len(y))]
+    cases = [Case(a, y[n], alpha[n], Roughness(order)) for n in range(len(y))]
     solved = [case.solve(warm[n], max_rounds) for n, case in enumerate(cases)]
     f, free, converged = (np.stack(column) for column in zip(*solved, strict=True))
     misfit = ((a.apply(f) - y) ** 2).sum(axis=1)
@@ -267,7 +279,7 @@ def walk(a: Compression, y: Floats, alphas: Floats, *, order: int) -> list[Node]
     """What rules choose by, at each of alphas, ascending, for all cases."""
     nodes = []
     for alpha, start in zip(alphas, dual_newton.follow(a, y, _start(a, alphas)), strict=True):
-        cases = [Case(a, row, float(alpha), order) for row in y]
+        cases = [Case(a, row, float(alpha), Roughness(order)) for row in y]
         found = [case.gram(free) for case, free in zip(cases, _near(start), strict=True)]
         grams, warm = (np.stack(column) for column in zip(*found, strict=True))
         rounds = np.array([case.rounds for case in cases])

@@ -5,6 +5,7 @@ Order 1 takes first differences, order 2 second ones, order 0 f itself.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -66,3 +67,18 @@ def banded(free: NDArray[np.bool_], order: int) -> tuple[Floats, NDArray[np.intp
     bands[0] = 2 * centre
     bands[distance[below], column[below]] = weight[below]
     return bands, cells[order_of]
+
+
+@dataclass(frozen=True)
+class Roughness:
+    """The penalty of an order, as :class:`dexsy_bench.numerics.block_pivoting.Penalty` has it."""
+
+    order: int
+
+    def apply(self, f: Floats) -> Floats:
+        """``L^T L f``, (D1, D2)."""
+        return np.asarray(apply(f[None], self.order)[0])
+
+    def banded(self, free: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.intp]]:
+        """As :func:`banded`."""
+        return banded(free, self.order)

@@ -303,7 +303,7 @@ def starts(a, others):
 def test_descent_alone_finds_the_solution(start, alpha, order, core):
     a, y = core
     best = SOLVERS[order](a, y[:2], alpha)
-    case = Watched(a, y[1], alpha, order)
+    case = Watched(a, y[1], alpha, roughness.Roughness(order))
     f, converged = case.descend(starts(a, best.f[0])[start], 300)
     assert converged
     assert (f >= 0).all()
