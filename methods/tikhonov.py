@@ -119,7 +119,7 @@ class Tikhonov(Method):
         """The alpha of each case, and where to start from at it."""
         n, rule = len(signals), self.options.alpha
         if isinstance(rule, float):
-            return Choice(np.full(n, rule), np.zeros(n, dtype=bool), None, np.zeros(n, dtype=int))
+            return rules.fixed(rule, n)
         y, outside = self.compression.project(signals)
         nodes = self.walk(y, self.path[NODES])
         along = alpha_path.curves(self.path, NODES, nodes, outside, self.compression.n_data)
@@ -128,9 +128,7 @@ class Tikhonov(Method):
         warm = np.stack([node.warm for node in nodes])[nearest, np.arange(n)]
         iterations = np.sum([node.iterations for node in nodes], axis=0)
         # Curvature is not defined at the very ends.
-        margin = 1 if rule == "lcurve" else 0
-        at_edge = (index <= margin) | (index >= len(self.path) - 1 - margin)
-        return Choice(self.path[index], at_edge, warm, iterations)
+        return rules.chosen(self.path, index, warm, iterations, margin=1 if rule == "lcurve" else 0)
 
     def _expect(self, signals, data, sigma, choice):
         """Magnitudes replaced by their expected part in phase with the fit to them, until the data settle."""
@@ -140,7 +138,7 @@ class Tikhonov(Method):
         for _ in range(EM_STEPS):
             warm = None if choice.warm is None else choice.warm[todo]
             solution = self.solve(self.compression.project(data[todo])[0], choice.alpha[todo], warm)
-            choice.restart(todo, solution)
+            restart(choice, todo, solution)
             fit = self.problem.k1 @ solution.f @ self.problem.k2.T
             fit = fit if mask is None else np.where(mask, fit, 0.0)
             expected = magnitudes.in_phase(signals[todo], fit, sigma[todo])
@@ -162,19 +160,10 @@ class Tikhonov(Method):
         return None
 
 
-@dataclass
-class Choice:
-    """Alphas of N cases, whether each lies at an end of the path, a start at it, and the steps this took."""
-
-    alpha: np.ndarray
-    at_edge: np.ndarray
-    warm: np.ndarray | None
-    iterations: np.ndarray
-
-    def restart(self, cases, solution):
-        """Start from these solutions of some cases, or of all, the next time."""
-        self.iterations[cases] += solution.iterations
-        if self.warm is None:
-            self.warm = solution.warm
-        else:
-            self.warm[cases] = solution.warm
+def restart(choice, cases, solution):
+    """Start from these solutions of some cases, or of all, the next time."""
+    choice.iterations[cases] += solution.iterations
+    if choice.warm is None:
+        choice.warm = solution.warm
+    else:
+        choice.warm[cases] = solution.warm

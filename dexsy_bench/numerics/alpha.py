@@ -7,6 +7,7 @@ each case, (N,). An index at either end says that the path was too short: caller
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,38 @@ class Curves:
     n_data: int
     penalty: Floats | None = None
     alphas: Floats | None = None
+
+
+@dataclass(eq=False)
+class Choice:
+    """Alphas of N cases.
+
+    Attributes
+    ----------
+    alpha : (N,)
+    at_edge : (N,)
+        Whether an end of the path made the choice.
+    warm : (N, ...) or None
+        What a solver can start from there.
+    iterations : (N,)
+        That the choice took.
+    """
+
+    alpha: Floats
+    at_edge: NDArray[np.bool_]
+    warm: Any
+    iterations: NDArray[np.intp]
+
+
+def fixed(alpha: float, n: int) -> Choice:
+    """The same alpha for N cases, not chosen from anything."""
+    return Choice(np.full(n, alpha), np.zeros(n, dtype=bool), None, np.zeros(n, dtype=np.intp))
+
+
+def chosen(path: Floats, index: Indices, warm: Any, iterations: NDArray[np.intp], margin: int = 0) -> Choice:
+    """Those of a path (A,) at an index for each case; an end is within `margin` of the first or the last."""
+    at_edge = (index <= margin) | (index >= len(path) - 1 - margin)
+    return Choice(path[index], at_edge, warm, iterations)
 
 
 def choose(rule: str, along: Curves, sigma: Floats | None = None) -> Indices:

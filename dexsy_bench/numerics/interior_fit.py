@@ -13,9 +13,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dexsy_bench.numerics import alpha as rules
 from dexsy_bench.numerics import interior_point, maxent_dual
 from dexsy_bench.numerics.convex import COMPRESSION_RTOL
-from dexsy_bench.numerics.weighted import Choice, Fit, WeightedFit
+from dexsy_bench.numerics.weighted import Fit, WeightedFit
 from dexsy_bench.problem import Floats, Problem
 
 COARSE = 1e-3
@@ -69,7 +70,7 @@ class InteriorFit(WeightedFit):
             warm=np.empty((len(y), 0)),
         )
 
-    def choose(self, signals: NDArray[Any], y: Floats, outside: Floats) -> Choice:
+    def choose(self, signals: NDArray[Any], y: Floats, outside: Floats) -> rules.Choice:
         """The largest weight of the path whose residual the rule accepts, by bisection: residuals rise with it."""
         reference = maxent_dual.solve(self.compression, y, np.full(len(y), LEAST), None, COARSE)
         low, high = np.zeros(len(y), dtype=np.intp), np.full(len(y), len(self.path))
@@ -81,4 +82,4 @@ class InteriorFit(WeightedFit):
             accepted = self.rule(signals[todo], misfit, dof, outside[todo]) == 1
             low[todo[accepted]], high[todo[~accepted]] = middle[accepted], middle[~accepted]
             iterations[todo] += fit.iterations
-        return Choice(low, None, iterations)
+        return rules.chosen(self.path, low, None, iterations)

@@ -53,15 +53,6 @@ class Fit:
     warm: Floats
 
 
-@dataclass(frozen=True, eq=False)
-class Choice:
-    """Which weight of the path each of N cases takes, index (N,); what to start from there; iterations so far, (N,)."""
-
-    index: rules.Indices
-    warm: Floats | None
-    iterations: NDArray[np.int64]
-
-
 class WeightedFit(Method):
     """Minimises ``1/2 ||K1 f K2^T - S||^2 + weight * penalty(f)``.
 
@@ -101,7 +92,7 @@ class WeightedFit(Method):
         From `warm` of neighbouring weights, or from nothing.
         """
 
-    def choose(self, signals: NDArray[Any], y: Floats, outside: Floats) -> Choice:
+    def choose(self, signals: NDArray[Any], y: Floats, outside: Floats) -> rules.Choice:
         """Weights from the data, each solution along the path the start of the next."""
         fits: list[Fit] = []
         for weight in self.path[::-1]:  # from the strongest penalty to the weakest
@@ -109,7 +100,7 @@ class WeightedFit(Method):
         fits.reverse()
         index = self.rule(signals, np.stack([fit.misfit for fit in fits]), np.stack([fit.dof for fit in fits]), outside)
         warm = np.stack([fit.warm for fit in fits])[index, np.arange(len(y))]
-        return Choice(index, warm, np.sum([fit.iterations for fit in fits], axis=0))
+        return rules.chosen(self.path, index, warm, np.sum([fit.iterations for fit in fits], axis=0))
 
     def rule(self, signals: NDArray[Any], misfit: Floats, dof: Floats, outside: Floats) -> rules.Indices:
         """Index into a path of misfits and degrees of freedom, (A, N), for each case."""
@@ -124,22 +115,19 @@ class WeightedFit(Method):
     def _invert(self, signals: NDArray[Any]) -> Estimate:
         y, outside = self.compression.project(signals)
         if isinstance(self.options.weight, float):
-            weight, at_edge = np.full(len(y), self.options.weight), np.zeros(len(y), dtype=bool)
-            warm, before = None, np.zeros(len(y), dtype=np.int64)
+            choice = rules.fixed(self.options.weight, len(y))
         else:
             choice = self.choose(signals, y, outside)
-            weight, warm, before = self.path[choice.index], choice.warm, choice.iterations
-            at_edge = np.isin(choice.index, (0, len(self.path) - 1))
-        fit = self.solve(y, weight, warm, self.tolerance)
-        objective = 0.5 * (fit.misfit + outside) + weight * fit.penalty
+        fit = self.solve(y, choice.alpha, choice.warm, self.tolerance)
+        objective = 0.5 * (fit.misfit + outside) + choice.alpha * fit.penalty
         return Estimate(
             normalised(fit.f),
             diagnostics={
                 "objective": objective,
                 "gap": fit.gap / np.where(objective > 0, objective, 1.0),
-                "iterations": fit.iterations + before,
+                "iterations": fit.iterations + choice.iterations,
                 "converged": fit.converged,
-                "alpha": weight,
-                "alpha_at_edge": at_edge,
+                "alpha": choice.alpha,
+                "alpha_at_edge": choice.at_edge,
             },
         )
