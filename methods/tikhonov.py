@@ -77,7 +77,7 @@ class Tikhonov(Method):
         rician: bool = False
 
         def __post_init__(self):
-            if isinstance(self.alpha, float) and not 0 < self.alpha < np.inf:
+            if not isinstance(self.alpha, str) and not 0 < self.alpha < np.inf:
                 raise ValueError("alpha must be positive")
 
     def prepare(self, problem):
@@ -118,7 +118,7 @@ class Tikhonov(Method):
     def _choose(self, signals):
         """The alpha of each case, and where to start from at it."""
         n, rule = len(signals), self.options.alpha
-        if isinstance(rule, float):
+        if not isinstance(rule, str):
             return rules.fixed(rule, n)
         y, outside = self.compression.project(signals)
         nodes = self.walk(y, self.path[NODES])

@@ -62,12 +62,13 @@ class Upen(Method):
 
     def _solve(self, y, outside, f):
         first = self.variance(f, y, outside)
-        rounds, iterations, change = 0, 0, np.inf
+        rounds, iterations, change, solved = 0, 0, np.inf, True
         while rounds < self.options.rounds and change >= self.options.tolerance:
             rounds += 1
             weights = self.weights(f, self.variance(f, y, outside), first)
             case, before = self.case(y, weights), f
-            f, _, solved = case.solve(before > 0, MAX_ROUNDS)
+            f, _, converged = case.solve(before > 0, MAX_ROUNDS)
+            solved &= converged
             iterations += case.rounds
             change = np.linalg.norm(f - before) / max(np.linalg.norm(f), np.finfo(float).tiny)
         pull = case.alpha * case.penalty.apply(f)

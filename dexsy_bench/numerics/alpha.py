@@ -136,7 +136,9 @@ def gcv(residual: Floats, dof: Floats, n_data: int) -> Indices:
     left = n_data - INFLATION * dof
     score = n_data * residual / np.where(left > 0, left, np.nan) ** 2
     # Where nothing is left to judge by, the fit is one to the noise.
-    return np.argmin(np.where(left > 0, score, np.inf), axis=0)
+    score = np.where(left > 0, score, np.inf)
+    # Of scores that are equal but for rounding, the first.
+    return np.argmax(score <= score.min(axis=0) * (1 + 1e-12), axis=0)
 
 
 def lcurve(residual: Floats, penalty: Floats) -> Indices:

@@ -5,8 +5,11 @@ Over the cells that are free at some alpha, all three depend on the Gram matrix 
 
     ||A f - y||^2 = alpha^2 c.c        ||L f||^2 = c.G c        dof = tr G (alpha + G)^-1
 
-So do the derivatives of the first two by alpha, as long as no cell is freed or held, and where one is they hardly bend.
-A few nodes, with values and slopes, then stand for the whole path.
+So do the derivatives of the first two by alpha, for as long as no cell is freed or held. A few nodes, with values and
+slopes, stand for the whole path. Cells are freed and held all along it: between nodes 1.6 decades apart the misfit is
+off by some percent, which is less than what rules tell apart.
+
+Nodes may be arrays of any library that array_api_compat knows; alphas, and what rules look at, are NumPy's.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, device
+from array_api_compat import array_namespace, device, to_device
 from numpy.typing import NDArray
 
 from dexsy_bench.numerics.alpha import Curves
@@ -50,14 +53,15 @@ def node(gram: Floats, alpha: float, y: Floats, warm: Any, iterations: NDArray[n
     """Of N cases, gram (N, L, L) and y (N, M), at one alpha; components beyond the leading L are all misfit."""
     xp = array_namespace(y)
     leading = gram.shape[1]
-    inverse = xp.linalg.inv(gram + alpha * xp.eye(leading, device=device(y)))
+    inverse = xp.linalg.inv(gram + alpha * xp.eye(leading, dtype=y.dtype, device=device(y)))
     head, tail = y[:, :leading], y[:, leading:]
     c = (inverse @ head[:, :, None])[:, :, 0]
     q = (inverse @ c[:, :, None])[:, :, 0]
-    square, falling = xp.linalg.vecdot(c, c), xp.linalg.vecdot(c, c - alpha * q)
+    image = (gram @ c[:, :, None])[:, :, 0]
     tiny = xp.finfo(y.dtype).tiny
-    misfit = xp.clip(alpha**2 * square + xp.linalg.vecdot(tail, tail), tiny, None)
-    penalty = xp.clip(xp.linalg.vecdot(c, (gram @ c[:, :, None])[:, :, 0]), tiny, None)
+    misfit = xp.clip(alpha**2 * xp.linalg.vecdot(c, c) + xp.linalg.vecdot(tail, tail), tiny, None)
+    penalty = xp.clip(xp.linalg.vecdot(c, image), tiny, None)
+    falling = xp.linalg.vecdot(q, image)  # c.c - alpha c.q, but for rounding
     return Node(
         misfit,
         penalty,
@@ -79,9 +83,12 @@ def curves(alphas: Floats, indices: NDArray[np.intp], nodes: list[Node], outside
 
     x = np.log(alphas)
 
-    def between(name: str) -> Floats:
-        values, slopes = (np.stack([getattr(n, f"{name}{part}") for n in nodes]) for part in ("", "_slope"))
-        return np.asarray(np.exp(CubicHermiteSpline(x[indices], np.log(values), slopes)(x)))
+    def column(name: str) -> Floats:
+        return np.stack([np.asarray(to_device(getattr(node, name), "cpu")) for node in nodes])
 
-    dof = PchipInterpolator(x[indices], np.stack([n.dof for n in nodes]))(x)
+    def between(name: str) -> Floats:
+        spline = CubicHermiteSpline(x[indices], np.log(column(name)), column(f"{name}_slope"))
+        return np.asarray(np.exp(spline(x)))
+
+    dof = PchipInterpolator(x[indices], column("dof"))(x)
     return Curves(between("misfit"), dof, outside, n_data, between("penalty"), alphas)

@@ -10,7 +10,6 @@ search (Bertsekas, SIAM J. Control Optim. 20, 221, 1982) take over.
 On the free cells ``L^T L = R`` is a narrow band, and A has few rows: the minimum is
 ``R^-1 A^T (alpha + A R^-1 A^T)^-1 y``, a banded Cholesky factor and a small dense one. Rows of A far below alpha are
 left out of it until the signs have settled, and then come in by conjugate gradients.
-
 """
 
 from __future__ import annotations
@@ -53,7 +52,10 @@ START_LEAST = 1e-9
 """But not below this multiple of the largest squared row norm of A, where order 0 takes longer than it saves."""
 
 WALK_ROUNDS = 8
-"""Rounds at most at each alpha of a path."""
+"""Rounds of exchange at most at each alpha of a path."""
+
+WALK_DESCENT = 12
+"""Rounds of descent at most where that was not enough, as it can be at the smallest alphas."""
 
 FEW_WRONG = 0.06
 """Share of the free cells with a wrong sign at which what rules look at is close enough to choose by."""
@@ -89,7 +91,7 @@ class FreeSystem:
         self.bands, self.cells = penalty.banded(free)
         self.factor, info = lapack.dpbtrf(self.bands, lower=1)
         if info != 0:
-            raise np.linalg.LinAlgError(f"the penalty {penalty} is not positive definite")
+            raise np.linalg.LinAlgError(f"a penalty of {type(penalty).__name__} is not positive definite")
         self.half, _ = lapack.dtbtrs(self.factor, a.columns[self.cells, :leading], uplo="L")
         self.gram = self.half.T @ self.half
         self.cholesky, _ = lapack.dpotrf(self.gram + alpha * np.eye(leading), lower=1)
@@ -149,7 +151,8 @@ class FreeSystem:
 class Case:
     """One case at one alpha: gradient and objective of the quadratic, and its minimum over a set of free cells.
 
-    With ``exact`` off, the rows of A beyond the leading ones are left out of everything.
+    Where ``exact`` is off, as it is for a while in :meth:`solve` and :meth:`gram`, gradient and minimum leave out the
+    rows of A beyond the leading ones.
     """
 
     def __init__(self, a: Compression, y: Floats, alpha: float, penalty: Penalty) -> None:
@@ -225,9 +228,11 @@ class Case:
                 trial = np.maximum(f + step * (x - f), 0.0)
                 promised = 2 * ARMIJO * float((gradient * (trial - f)).sum())
                 # Next to the solution the objective is flat to rounding.
-                if self.objective(trial) <= now * (1 + 1e-14) + promised or step < 1e-12:
+                if self.objective(trial) <= now * (1 + 1e-14) + promised:
                     break
                 step *= 0.5
+                if step < 1e-12:  # not a direction of descent: too ill-conditioned for this
+                    return f, False
             f = trial
             gradient = self.gradient(f)
             if self.kkt(f, gradient) <= KKT_TOLERANCE * 10:
@@ -241,7 +246,7 @@ class Case:
     def solve(self, free: NDArray[np.bool_], max_rounds: int) -> tuple[Floats, NDArray[np.bool_], bool]:
         """f, the cells that are free, converged."""
         self.exact = False
-        f, free, converged = self.exchange(free, max_rounds)
+        f, free, converged = self.exchange(free, max_rounds - 1)
         self.exact = True
         f, free, converged = self.exchange(free, max_rounds - self.rounds)
         if not converged:
@@ -252,7 +257,12 @@ class Case:
     def gram(self, free: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_]]:
         """``A R^-1 A^T`` of the leading rows over about the cells that are free at the solution, and these cells."""
         self.exact = False
-        _, free, _ = self.exchange(free, WALK_ROUNDS, FEW_WRONG)
+        f, free, settled = self.exchange(free, WALK_ROUNDS, FEW_WRONG)
+        self.exact = True
+        if not settled:
+            f, _ = self.descend(np.maximum(f, 0.0), WALK_DESCENT)
+            free = f > 0
+            self.minimum(free)
         return np.zeros((self.leading, self.leading)) if self.system is None else self.system.gram, free
 
 

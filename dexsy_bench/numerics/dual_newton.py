@@ -14,7 +14,7 @@ The Hessian is ``alpha + A diag(f > 0) A^T``. Rows of A whose square is far belo
 out, which makes it small and the steps quasi-Newton. The gradient has all rows, so that the solution is the same.
 
 Arrays may be of any library that array_api_compat knows (NumPy, PyTorch on any device); A goes along by
-:meth:`~dexsy_bench.numerics.compression.Compression.to`.
+:meth:`~dexsy_bench.numerics.compression.Compression.to`. Alphas of a path are NumPy's.
 """
 
 from __future__ import annotations
@@ -183,8 +183,8 @@ def _line_search(a: Compression, y: Floats, alpha: Floats, x: Point, step: Float
 
 
 def _leading(a: Compression, alpha: float | Floats) -> int:
-    """Number of rows of A that are not far below alpha."""
-    return int((a.scale**2 > LEADING * alpha).sum())
+    """Number of rows of A that are not far below alpha, one at least."""
+    return max(1, int((a.scale**2 > LEADING * alpha).sum()))
 
 
 def _square(x: Floats) -> Floats:

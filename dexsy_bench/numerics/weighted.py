@@ -71,7 +71,7 @@ class WeightedFit(Method):
         weight: float | Literal["ftest", "gcv", "discrepancy", "tuned"] = "ftest"
 
         def __post_init__(self) -> None:
-            if isinstance(self.weight, float) and not 0 < self.weight < np.inf:
+            if not isinstance(self.weight, str) and not 0 < self.weight < np.inf:
                 raise ValueError("weight must be positive")
 
     def supports(self, problem: Problem) -> str | None:
@@ -114,7 +114,7 @@ class WeightedFit(Method):
 
     def _invert(self, signals: NDArray[Any]) -> Estimate:
         y, outside = self.compression.project(signals)
-        if isinstance(self.options.weight, float):
+        if not isinstance(self.options.weight, str):
             choice = rules.fixed(self.options.weight, len(y))
         else:
             choice = self.choose(signals, y, outside)

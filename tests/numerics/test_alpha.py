@@ -124,6 +124,21 @@ def test_a_rule_that_lacks_what_it_looks_at_is_refused(rule):
         rules.choose(rule, rules.Curves(ones, ones, np.zeros(2), 100))
 
 
+def test_an_end_of_the_path_is_flagged_and_for_some_rules_its_neighbour():
+    path = np.geomspace(1, 1e4, 5)
+    for margin, flagged in ((0, [True, False, False, False, True]), (1, [True, True, False, True, True])):
+        choice = rules.chosen(path, np.arange(5), None, np.zeros(5, dtype=int), margin)
+        np.testing.assert_array_equal(choice.alpha, path)
+        np.testing.assert_array_equal(choice.at_edge, flagged)
+    assert not rules.fixed(0.1, 3).at_edge.any()
+
+
+def test_gcv_of_equal_scores_is_the_smallest_alpha():
+    """Data that nothing explains: rounding does not choose."""
+    noise = 1 + 1e-15 * np.random.default_rng(0).standard_normal((20, 6))
+    np.testing.assert_array_equal(rules.gcv(3.0 * noise, np.zeros((20, 6)), 100), np.zeros(6))
+
+
 # The F test ----------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Both Tikhonov solvers: dual Newton (order 0) and block pivoting (orders 1 and 2)."""
+"""Dual Newton (Tikhonov of order 0) and block pivoting (orders 1 and 2)."""
 
 from dataclasses import replace
 from functools import partial
@@ -270,7 +270,7 @@ def test_a_solution_not_reached_says_so(core):
         assert not block_pivoting.solve(a, y, 1e-3, blank, order=order, max_rounds=3).converged.any()
 
 
-# The safeguard of order 2 -------------------------------------------------------------------
+# The safeguard of block pivoting ------------------------------------------------------------
 
 
 class Watched(block_pivoting.Case):
