@@ -104,11 +104,12 @@ def figures(
 
     own = leaderboard.with_labels(load_rows(run))
     every_row = join_rows(run, own, beside)
-    of = plots.marks(every_row)  # from all rows, so that a selection does not change the colours
     rows = leaderboard.select(every_row, scenarios, snr, methods, cases)
     leaderboard.check_metrics(rows, [metric])
     baseline = set(rows["scenario"]) - set(own["scenario"])
     leading = plots.leading(rows, metric, top) if top or not methods else None
+    # From all rows: a selection changes no colour, but where two that it names would share one.
+    of = plots.told_apart(plots.marks(every_row), leading or set(rows["label"]))
     refused: dict[str, str] = {}
     for kind in dict.fromkeys(kinds or KINDS):
         shown = leading if top or kind in CROWDED else None

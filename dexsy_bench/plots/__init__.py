@@ -11,7 +11,7 @@ from dexsy_bench.plots.ranks import ranks
 from dexsy_bench.plots.selection import TOP, leading
 from dexsy_bench.plots.snr import snr
 from dexsy_bench.plots.stress import stress
-from dexsy_bench.plots.style import Mark, check_formats, marks, save
+from dexsy_bench.plots.style import Mark, check_formats, marks, save, told_apart
 
 __all__ = [
     "TOP",
@@ -31,4 +31,5 @@ __all__ = [
     "save",
     "snr",
     "stress",
+    "told_apart",
 ]

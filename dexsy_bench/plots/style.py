@@ -6,8 +6,8 @@ import hashlib
 import math
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,27 @@ def marks(rows: pd.DataFrame) -> dict[str, Mark]:
         marker = _preferred(label, "marker", [m for m in MARKERS if m not in taken] or MARKERS, used)
         dash = REFERENCE_DASH if reference else DASHES[(used[colour] - 1) % len(DASHES)]
         found[label] = Mark(colour, marker, dash, reference)
+    return found
+
+
+def told_apart(of: dict[str, Mark], named: Collection[str]) -> dict[str, Mark]:
+    """Marks with which no two of the methods that a figure names share a colour, as long as there are colours.
+
+    Of those that share one, the first by name keeps it; the others take one that is free, and another marker where
+    somebody has theirs in it. All other marks stay as they are.
+    """
+    found = dict(of)
+    keepers = {of[label].colour: label for label in sorted(named, reverse=True) if not of[label].reference}
+    free = [colour for colour in COLOURS if colour not in keepers]
+    for label in sorted(named):
+        mark = of[label]
+        if mark.reference or keepers[mark.colour] == label or not free:
+            continue
+        taken = {colour: {other.marker for other in found.values() if other.colour == colour} for colour in free}
+        colour = min(free, key=lambda colour: mark.marker in taken[colour])
+        free.remove(colour)
+        marker = next((marker for marker in (mark.marker, *MARKERS) if marker not in taken[colour]), mark.marker)
+        found[label] = replace(mark, colour=colour, marker=marker)
     return found
 
 

@@ -98,6 +98,25 @@ def test_a_new_method_leaves_most_marks_alone():
     assert sum(before[name].colour == after[name].colour for name in names) >= 4
 
 
+@pytest.mark.parametrize("count", [2, 5, 8])
+def test_methods_that_a_figure_names_have_colours_of_their_own(count):
+    labels = [f"method{i}" for i in range(40)]
+    of = plots.marks(pd.concat([frame_of(labels), frame_of(["floor"], "reference")]))
+    shared = sorted(labels, key=lambda label: of[label].colour)[:count]  # most of them of one colour
+    apart = plots.told_apart(of, [*shared, "floor"])
+    assert len({apart[label].colour for label in shared}) == count
+    assert len({(mark.colour, mark.marker) for mark in apart.values()}) == 41
+    assert {label: of[label] for label in of if label not in shared} == {
+        label: apart[label] for label in of if label not in shared
+    }
+    assert plots.told_apart(apart, shared) == apart
+
+
+def test_more_methods_than_colours_share_them():
+    of = plots.marks(frame_of([f"method{i}" for i in range(20)]))
+    assert plots.told_apart(of, list(of)) == of
+
+
 # Against SNR ---------------------------------------------------------------------------------
 
 
