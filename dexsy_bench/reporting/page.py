@@ -16,11 +16,11 @@ import pandas as pd
 from dexsy_bench import bounds
 from dexsy_bench.errors import UserError
 from dexsy_bench.metrics import METRICS
-from dexsy_bench.plots import marks
+from dexsy_bench.plots import marks, told_apart
 from dexsy_bench.registry import Registry
 from dexsy_bench.reporting import figures, provenance
 from dexsy_bench.reporting.changes import changes
-from dexsy_bench.reporting.drawing import ALL, Drawing, number, numbers, snr_name, text_mark
+from dexsy_bench.reporting.drawing import ALL, Drawing, number, numbers, shown_first, snr_name, text_mark
 from dexsy_bench.reporting.encoding import packed_text
 from dexsy_bench.reporting.explorer import explore
 from dexsy_bench.reporting.learning import learning_curves, metrics_of
@@ -91,8 +91,9 @@ def page(content: Content, title: str, track: Track) -> str:
     """
     rows, metrics = content.rows, content.metrics
     every_row = rows if content.beside is None else pd.concat([rows, content.beside], ignore_index=True)
-    of = marks(every_row)
     table = standings(rows, metrics, track)
+    of = marks(every_row)
+    of = told_apart(of, shown_first(table, metrics[0], of))
     table = table.reindex(columns=STANDING)
     baseline = set(every_row["scenario"]) - set(rows["scenario"])
     stress = figures.stress_table(every_row[every_row["label"].isin(rows["label"])], metrics, baseline)
