@@ -121,9 +121,12 @@ class Tikhonov(Method):
         if not isinstance(rule, str):
             return rules.fixed(rule, n)
         y, outside = self.compression.project(signals)
-        nodes = self.walk(y, self.path[NODES])
-        along = alpha_path.curves(self.path, NODES, nodes, outside, self.compression.n_data)
-        index = rules.choose(rule, along, noise_sd(self.problem, signals) if rule == "discrepancy" else None)
+        n_data, sigma, limit = self.compression.n_data, None, None
+        if rule == "discrepancy":
+            sigma = noise_sd(self.problem, signals)
+            limit = rules.explained(sigma, n_data) - outside
+        nodes = alpha_path.gather(self.walk(y, self.path[NODES]), len(NODES), limit)
+        index = rules.choose(rule, alpha_path.curves(self.path, NODES, nodes, outside, n_data), sigma)
         nearest = np.abs(NODES[:, None] - index).argmin(axis=0)
         warm = np.stack([node.warm for node in nodes])[nearest, np.arange(n)]
         iterations = np.sum([node.iterations for node in nodes], axis=0)

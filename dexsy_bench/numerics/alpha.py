@@ -180,7 +180,12 @@ def discrepancy(residual: Floats, sigma: Floats, n_data: int) -> Indices:
         Noise SD.
     n_data : int
     """
-    return _last(residual <= n_data * sigma**2)
+    return _last(residual <= explained(sigma, n_data))
+
+
+def explained(sigma: Floats, n_data: int) -> Floats:
+    """Squared residual norm that noise of that SD explains, (N,)."""
+    return n_data * sigma**2
 
 
 def brd(residual: Floats, alphas: Floats) -> Indices:

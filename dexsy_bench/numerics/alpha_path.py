@@ -14,7 +14,8 @@ Nodes may be arrays of any library that array_api_compat knows; alphas, and what
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,22 @@ def node(gram: Floats, alpha: float, y: Floats, warm: Any, iterations: NDArray[n
         warm,
         iterations,
     )
+
+
+def gather(walk: Iterator[Node], count: int, limit: Floats | None = None) -> list[Node]:
+    """Nodes of `count` alphas, ascending, from a walk that yields that of the largest first.
+
+    With a limit (N,) the walk ends where no misfit is above it: at smaller alphas none is, either. They are taken to be
+    as the last one, for which no rule but that of the limit should ask.
+    """
+    nodes: list[Node] = []
+    for found in walk:
+        nodes.insert(0, found)
+        if limit is not None and bool((found.misfit <= limit).all()):
+            break
+    last = nodes[0]
+    level = replace(last, misfit_slope=0 * last.misfit, penalty_slope=0 * last.misfit, iterations=0 * last.iterations)
+    return [level] * (count - len(nodes)) + nodes
 
 
 def curves(alphas: Floats, indices: NDArray[np.intp], nodes: list[Node], outside: Floats, n_data: int) -> Curves:

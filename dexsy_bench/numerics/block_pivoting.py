@@ -14,6 +14,7 @@ left out of it until the signs have settled, and then come in by conjugate gradi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -285,16 +286,14 @@ def solve(
     return Solution(f, misfit, penalty, np.array([case.rounds for case in cases]), converged, free)
 
 
-def walk(a: Compression, y: Floats, alphas: Floats, *, order: int) -> list[Node]:
-    """What rules choose by, at each of alphas, ascending, for all cases."""
-    nodes = []
-    for alpha, start in zip(alphas, dual_newton.follow(a, y, _start(a, alphas)), strict=True):
+def walk(a: Compression, y: Floats, alphas: Floats, *, order: int) -> Iterator[Node]:
+    """What rules choose by, for all cases at each of alphas, ascending; the largest first."""
+    for alpha, start in zip(alphas[::-1], dual_newton.follow(a, y, _start(a, alphas)), strict=True):
         cases = [Case(a, row, float(alpha), Roughness(order)) for row in y]
         found = [case.gram(free) for case, free in zip(cases, _near(start), strict=True)]
         grams, warm = (np.stack(column) for column in zip(*found, strict=True))
         rounds = np.array([case.rounds for case in cases])
-        nodes.append(node(grams, float(alpha), y, warm, start.iterations + rounds))
-    return nodes
+        yield node(grams, float(alpha), y, warm, start.iterations + rounds)
 
 
 def _start(a: Compression, alpha: Floats) -> Floats:

@@ -19,6 +19,7 @@ Arrays may be of any library that array_api_compat knows (NumPy, PyTorch on any 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Any, NamedTuple
@@ -117,22 +118,21 @@ def solve(
     return Solution(best.f, _square(best.residual), best.square, iterations, converged, weight * best.c)
 
 
-def follow(a: Compression, y: Floats, alphas: Floats) -> list[Solution]:
-    """Loose solutions of all cases at each of alphas, ascending; found from the largest down, each from the last."""
-    solutions: list[Solution] = []
+def follow(a: Compression, y: Floats, alphas: Floats) -> Iterator[Solution]:
+    """Loose solutions of all cases at each of alphas, ascending; the largest first, each the start of the next."""
+    warm = None
     for alpha in alphas[::-1]:
-        solutions.insert(0, solve(a, y, float(alpha), solutions[0].warm if solutions else None, loose=True))
-    return solutions
+        solution = solve(a, y, float(alpha), warm, loose=True)
+        warm = solution.warm
+        yield solution
 
 
-def walk(a: Compression, y: Floats, alphas: Floats) -> list[Node]:
-    """What rules choose by, at each of alphas, ascending, for all cases."""
+def walk(a: Compression, y: Floats, alphas: Floats) -> Iterator[Node]:
+    """What rules choose by, for all cases at each of alphas, ascending; the largest first."""
     xp = array_namespace(y)
-    nodes = []
-    for alpha, solution in zip(alphas, follow(a, y, alphas), strict=True):
+    for alpha, solution in zip(alphas[::-1], follow(a, y, alphas), strict=True):
         gram = a.gram(xp.astype(solution.f > 0, xp.float64), _leading(a, float(alpha)))
-        nodes.append(node(gram, float(alpha), y, solution.warm, solution.iterations))
-    return nodes
+        yield node(gram, float(alpha), y, solution.warm, solution.iterations)
 
 
 def _hessian(a: Compression, f: Floats, alpha: Floats, leading: int) -> Floats:

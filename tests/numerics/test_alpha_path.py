@@ -66,6 +66,28 @@ def test_a_few_nodes_stand_for_the_path(seed):
         assert np.abs(getattr(along, name) / exact - 1).max() < off, name
 
 
+def test_a_walk_ends_where_no_misfit_is_above_the_limit():
+    gram, y = system(3)
+    alphas = np.geomspace(1e-2, 1e2, 5)
+    whole = [look(gram, alpha, y) for alpha in alphas]
+    seen = []
+
+    def walk():
+        for k in range(4, -1, -1):
+            seen.append(k)
+            yield whole[k]
+
+    found = alpha_path.gather(walk(), 5, limit=whole[2].misfit)
+    assert seen == [4, 3, 2]
+    assert found[2:] == whole[2:]
+    for one in found[:2]:
+        np.testing.assert_array_equal(one.misfit, whole[2].misfit)
+        assert not one.misfit_slope.any()
+    along = alpha_path.curves(alphas, np.arange(5), found, np.zeros(3), 8)
+    assert (along.misfit[:3] <= whole[2].misfit * (1 + 1e-12)).all()
+    assert alpha_path.gather(walk(), 5) == whole
+
+
 @pytest.mark.parametrize("size", [0.0, 1e-16, 1e-10])
 def test_a_matrix_far_below_alpha_leaves_no_rounding(size):
     """f is then y / alpha on all rows, and nothing where there is no cell."""
