@@ -12,12 +12,15 @@ from time import process_time
 
 import numpy as np
 import pytest
-from dexsy_bench.methods.tikhonov import PATHS
+from dexsy_bench.methods.tikhonov import PATHS, SOLVERS
 from references import penalty
 from scipy.optimize import nnls
 
 from dexsy_bench.method import Inverter
-from dexsy_bench.numerics.compression import Compression
+from dexsy_bench.numerics import alpha as rules
+from dexsy_bench.numerics.block_pivoting import FreeSystem
+from dexsy_bench.numerics.compression import Compression, noise_sd
+from dexsy_bench.numerics.roughness import Roughness
 from dexsy_bench.registry import Registry
 
 BATCH = 64
@@ -32,10 +35,10 @@ def small(scenario):
     return scenario.model_copy(update={"grid": scenario.grid.model_copy(update={"n": 16})})
 
 
-def setting(name, full):
-    """Problem and signals of a core scenario."""
+def setting(name, full, snr=SNR):
+    """Problem and signals of a core scenario; fewer of them on the small grid."""
     scenario = REGISTRY.scenario(name) if full else small(REGISTRY.scenario(name))
-    return scenario.problem(SNR), scenario.cases(0, BATCH, SNR, "validation").noisy
+    return scenario.problem(snr), scenario.cases(0, BATCH if full else 8, snr, "validation").noisy
 
 
 def ready(problem, **options):
@@ -87,21 +90,52 @@ def test_tikhonov_against_nnls(benchmark, order):
     print(f"order {order}: {mean:.0f} times faster than nnls, geometric mean")
 
 
+def from_exact_solutions(problem, signals, order):
+    """What each rule chooses from exact solutions at all alphas, as indices."""
+    a, path = Compression(problem), PATHS[order]
+    y, outside = a.project(signals[:, 0])
+    exact = [SOLVERS[order](a, y, alpha) for alpha in path]
+
+    def dof(f, alpha):
+        if order == 0:
+            grams = a.gram((f > 0).astype(float))
+        else:
+            grams = np.stack([FreeSystem(a, a.size, alpha, Roughness(order), one > 0).gram for one in f])
+        return a.size - alpha * np.trace(np.linalg.inv(grams + alpha * np.eye(a.size)), axis1=1, axis2=2)
+
+    along = rules.Curves(
+        np.stack([solution.misfit for solution in exact]),
+        np.stack([dof(solution.f, alpha) for solution, alpha in zip(exact, path, strict=True)]),
+        outside,
+        a.n_data,
+        np.stack([solution.penalty for solution in exact]),
+        path,
+    )
+    return {rule: rules.choose(rule, along, noise_sd(problem, signals[:, 0])) for rule in RULES}
+
+
 @pytest.mark.parametrize("order", [0, 1, 2])
 @pytest.mark.parametrize("name", MODELS)
 def test_alpha_out_of_20_against_each_of_them(benchmark, name, order):
-    problem, signals = setting(name, benchmark.enabled)
     path, rounds = PATHS[order], 3 if benchmark.enabled else 1
-    each = [seconds_each(ready(problem, order=order, alpha=float(alpha)), signals, rounds)[0] for alpha in path]
-    single, middle = np.mean(each), each[len(path) // 2]
-    print(f"\n{name}, order {order}: one alpha {1e3 * single:.1f} ms an inversion, mean of {len(path)}")
-    for rule in RULES:
-        whole, estimate = seconds_each(ready(problem, order=order, alpha=rule), signals, rounds)
-        benchmark.extra_info[rule] = whole / single
-        print(
-            f"  {rule} {1e3 * whole:.1f} ms: as much as {whole / single:.1f} of them, {whole / middle:.1f} of that in "
-            f"the middle of the path"
-        )
-        assert estimate.diagnostics["converged"].all()
-    benchmark.pedantic(ready(problem, order=order), (signals,), rounds=1)
     assert len(path) == 20
+    for snr in (30.0, 100.0, 1000.0) if benchmark.enabled else (SNR,):
+        problem, signals = setting(name, benchmark.enabled, snr)
+        each = [seconds_each(ready(problem, order=order, alpha=float(alpha)), signals, rounds)[0] for alpha in path]
+        single, middle = np.mean(each), each[len(path) // 2]
+        wanted = from_exact_solutions(problem, signals, order)
+        print(
+            f"\n{name}, SNR {snr:g}, order {order}: one alpha {1e3 * single:.1f} ms an inversion, mean of {len(path)}"
+        )
+        for rule in RULES:
+            whole, estimate = seconds_each(ready(problem, order=order, alpha=rule), signals, rounds)
+            off = np.abs(np.searchsorted(path, estimate.diagnostics["alpha"] * 0.999) - wanted[rule])
+            benchmark.extra_info[f"{rule}, SNR {snr:g}"] = whole / single
+            print(
+                f"  {rule} {1e3 * whole:.1f} ms: as much as {whole / single:.1f} of them, {whole / middle:.1f} of that "
+                f"in the middle of the path; {(off > 0).sum()} of {len(off)} otherwise than from exact solutions, "
+                f"{(off > 1).sum()} by more than a step"
+            )
+            assert estimate.diagnostics["converged"].all()
+            assert rule not in ("discrepancy", "brd") or np.mean(off <= 1) >= 0.75
+    benchmark.pedantic(ready(problem, order=order), (signals,), rounds=1)
