@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dexsy_bench.method import Estimate, Method, normalised
+from dexsy_bench.method import Estimate, Method, in_chunks, normalised
 from dexsy_bench.numerics import block_pivoting, certificate, dual_newton
 from dexsy_bench.numerics.compression import Compression
 from dexsy_bench.numerics.local_smoothness import LocalSmoothness, gradient_norm, laplacian
+
+CHUNK = 64
 
 MAX_ROUNDS = 500
 """Rounds of the solver on one of the problems."""
@@ -44,12 +46,40 @@ class Upen(Method):
         self.compression = Compression(problem)
 
     def invert(self, signals):
+        return in_chunks(self._invert, signals, CHUNK)
+
+    def _invert(self, signals):
         y, outside = self.compression.project(signals)
-        solved = [self._solve(*case) for case in zip(y, outside, self.start(y), strict=True)]
-        f, columns = zip(*solved, strict=True)
+        f = self.start(y)
+        first, weights = self.variance(f, y, outside), np.zeros_like(f)
+        rounds, iterations = np.zeros((2, len(y)), dtype=int)
+        solved, change = np.ones(len(y), dtype=bool), np.full(len(y), np.inf)
+        todo = np.arange(len(y))
+        for _ in range(self.options.rounds):
+            before = f[todo]
+            weights[todo] = self.weights(before, self.variance(before, y[todo], outside[todo]), first[todo])
+            found = self.cases(y[todo], weights[todo]).solve(before > 0, MAX_ROUNDS)
+            f[todo] = found.f
+            solved[todo] &= found.settled
+            rounds[todo] += 1
+            iterations[todo] += found.rounds
+            size = np.linalg.norm(found.f, axis=(1, 2))
+            change[todo] = np.linalg.norm(found.f - before, axis=(1, 2)) / np.maximum(size, np.finfo(float).tiny)
+            todo = todo[change[todo] >= self.options.tolerance]
+            if todo.size == 0:
+                break
+        cases = self.cases(y, weights)
         return Estimate(
-            normalised(np.stack(f)),
-            diagnostics={name: np.array([column[name] for column in columns]) for name in columns[0]},
+            normalised(f),
+            diagnostics={
+                "objective": cases.objective(f) + outside,
+                "kkt": certificate.kkt(self.compression, y, f, cases.smooth(f)),
+                "iterations": iterations,
+                "converged": solved & (change < self.options.tolerance),
+                "rounds": rounds,
+                "lambda_smallest": weights.min(axis=(1, 2)),
+                "lambda_largest": weights.max(axis=(1, 2)),
+            },
         )
 
     def start(self, y):
@@ -57,41 +87,20 @@ class Upen(Method):
         return dual_newton.solve(self.compression, y, 1e-6 * self.compression.scale.max() ** 2).f
 
     def variance(self, f, y, outside):
-        """Mean squared residual over all data."""
-        return (((self.compression.apply(f[None])[0] - y) ** 2).sum() + outside) / self.compression.n_data
+        """Mean squared residual over all data, (N,)."""
+        return (((self.compression.apply(f) - y) ** 2).sum(axis=1) + outside) / self.compression.n_data
 
-    def _solve(self, y, outside, f):
-        first = self.variance(f, y, outside)
-        rounds, iterations, change, solved = 0, 0, np.inf, True
-        while rounds < self.options.rounds and change >= self.options.tolerance:
-            rounds += 1
-            weights = self.weights(f, self.variance(f, y, outside), first)
-            case, before = self.case(y, weights), f
-            f, _, converged = case.solve(before > 0, MAX_ROUNDS)
-            solved &= converged
-            iterations += case.rounds
-            change = np.linalg.norm(f - before) / max(np.linalg.norm(f), np.finfo(float).tiny)
-        pull = case.alpha * case.penalty.apply(f)
-        return f, {
-            "objective": case.objective(f) + outside,
-            "kkt": certificate.kkt(self.compression, y[None], f[None], pull[None])[0],
-            "iterations": iterations,
-            "converged": solved and change < self.options.tolerance,
-            "rounds": rounds,
-            "lambda_smallest": weights.min(),
-            "lambda_largest": weights.max(),
-        }
-
-    def case(self, y, weights):
-        """One of the problems, whose weights do not change."""
-        least = weights.min()
-        return block_pivoting.Case(self.compression, y, least, LocalSmoothness(weights / least))
+    def cases(self, y, weights):
+        """The problems of N cases, whose weights (N, D1, D2) do not change."""
+        least = weights.min(axis=(1, 2))
+        return block_pivoting.Cases.new(self.compression, y, least, LocalSmoothness(weights / least[:, None, None]))
 
     def weights(self, f, variance, first):
-        """lambda (D1, D2) by the principle of uniform penalty."""
+        """lambda (N, D1, D2) by the principle of uniform penalty."""
         from scipy.ndimage import maximum_filter
 
-        slope = maximum_filter(gradient_norm(f), 3, mode="constant")
-        curvature = maximum_filter(np.abs(laplacian(f)), 3, mode="constant")
+        slope = maximum_filter(gradient_norm(f), (1, 3, 3), mode="constant")
+        curvature = maximum_filter(np.abs(laplacian(f)), (1, 3, 3), mode="constant")
         o, tiny = self.options, np.finfo(float).tiny
-        return max(variance, tiny) / (o.beta_0 * max(first, tiny) + o.beta_p * slope**2 + o.beta_c * curvature**2)
+        floor, variance = o.beta_0 * np.maximum(first, tiny), np.maximum(variance, tiny)
+        return variance[:, None, None] / (floor[:, None, None] + o.beta_p * slope**2 + o.beta_c * curvature**2)

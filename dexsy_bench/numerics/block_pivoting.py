@@ -8,22 +8,26 @@ J. Sci. Comput. 33, 3261, 2011). Should the number of wrong signs stop falling, 
 search (Bertsekas, SIAM J. Control Optim. 20, 221, 1982) take over.
 
 On the free cells ``L^T L = R`` is a narrow band, and A has few rows: the minimum is
-``R^-1 A^T (alpha + A R^-1 A^T)^-1 y``, a banded Cholesky factor and a small dense one. Rows of A far below alpha are
-left out of it until the signs have settled, and then come in by conjugate gradients.
+``R^-1 A^T (alpha + A R^-1 A^T)^-1 y``, a banded factor and a small dense one. Rows of A far below alpha are left out of
+it until the signs have settled, and then come in by conjugate gradients.
+
+Arrays may be of any library that array_api_compat knows (NumPy, PyTorch on any device); A goes along by
+:meth:`~dexsy_bench.numerics.compression.Compression.to`. Alphas of a path are NumPy's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+from array_api_compat import array_namespace, device
 
-from dexsy_bench.numerics import dual_newton, roughness
+from dexsy_bench.numerics import certificate, dual_newton
 from dexsy_bench.numerics.alpha_path import Node, node
 from dexsy_bench.numerics.compression import Compression
 from dexsy_bench.numerics.dual_newton import Solution
+from dexsy_bench.numerics.free_cells import FreeCells, Penalty, free_cells
 from dexsy_bench.numerics.roughness import Roughness
 from dexsy_bench.problem import Floats
 
@@ -42,12 +46,20 @@ NEXT_TO_ZERO = 1e-3
 ARMIJO = 1e-4
 """Share of the decrease promised by the gradient that a step of descent has to bring."""
 
+SHORTEST = 1e-12
+"""Steps are not halved beyond this: the direction is not one of descent, but for rounding."""
+
 LEADING = 3e-4
 """Rows of A with a squared norm below this multiple of alpha are left out at first."""
 
-START = 0.03
-"""The first guess is the order-0 solution at this multiple of alpha, and the cells next to it: too few settle sooner
-than too many."""
+RESIDUAL = 1e-12
+"""Conjugate gradients end at this residual, relative to ``A^T y`` on the free cells, or after so many steps."""
+
+STEPS = 50
+
+START, START_POWER = 0.1, 0.8
+"""The first guess is the order-0 solution at this multiple of this power of alpha, and the cells next to it: about as
+wide, at signals of S(0, 0) = 1, and rather too few cells than too many, which take longer to settle."""
 
 START_LEAST = 1e-9
 """But not below this multiple of the largest squared row norm of A, where order 0 takes longer than it saves."""
@@ -62,209 +74,244 @@ FEW_WRONG = 0.06
 """Share of the free cells with a wrong sign at which what rules look at is close enough to choose by."""
 
 
-class Penalty(Protocol):
-    """The matrix ``L^T L`` of a penalty: a narrow band, and definite on any cells."""
+class Found(NamedTuple):
+    """Of N cases: f and the cells to free next (N, D1, D2), whether it is settled, and rounds, (N,)."""
 
-    def apply(self, f: Floats) -> Floats:
-        """``L^T L f``, (D1, D2)."""
+    f: Floats
+    free: Any
+    settled: Any
+    rounds: Any
 
-    def banded(self, free: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.intp]]:
-        """On the free cells (D1, D2): lower bands as LAPACK wants them, and the cells' flat indices in that order."""
 
+@dataclass(frozen=True, eq=False)
+class Cases:
+    """N cases, each at an alpha of its own: the quadratic, its minimum over free cells, and the ways to the solution.
 
-class FreeSystem:
-    """``(alpha L^T L + A^T A) x = A^T y`` on the free cells of one case.
-
-    Parameters
+    Attributes
     ----------
     a : Compression
-    leading : int
-        Rows of A in the preconditioner.
-    alpha : float
+    y : (N, M)
+    alpha : (N,)
     penalty : Penalty
-    free : (D1, D2) of bool
+    leading : (N,)
+        Number of rows of A that are not far below alpha, one at least.
+    cells : FreeCells
+        What is factored, and at which places of it these cases are.
+    places : (N,)
     """
 
-    def __init__(self, a: Compression, leading: int, alpha: float, penalty: Penalty, free: NDArray[np.bool_]) -> None:
-        from scipy.linalg import lapack
+    a: Compression
+    y: Floats
+    alpha: Floats
+    penalty: Penalty
+    leading: Any
+    cells: FreeCells
+    places: Any
 
-        self.a, self.alpha, self.free = a, alpha, free
-        self.bands, self.cells = penalty.banded(free)
-        self.factor, info = lapack.dpbtrf(self.bands, lower=1)
-        if info != 0:
-            raise np.linalg.LinAlgError(f"a penalty of {type(penalty).__name__} is not positive definite")
-        self.half, _ = lapack.dtbtrs(self.factor, a.columns[self.cells, :leading], uplo="L")
-        self.gram = self.half.T @ self.half
-        self.cholesky, _ = lapack.dpotrf(self.gram + alpha * np.eye(leading), lower=1)
+    @classmethod
+    def new(cls, a: Compression, y: Floats, alpha: float | Floats, penalty: Penalty) -> Cases:
+        """No cell of which is free yet; alpha may be one for all."""
+        xp = array_namespace(y)
+        each = xp.zeros_like(y[:, 0]) + alpha
+        leading = xp.clip(xp.sum(xp.astype(a.scale**2 > LEADING * each[:, None], xp.int64), axis=1), 1, None)
+        cells = free_cells(a, int(xp.max(leading)), y)
+        return cls(a, y, each, penalty, leading, cells, xp.arange(len(y), device=device(y)))
 
-    def leading(self, y: Floats) -> Floats:
-        """The solution with the leading rows alone."""
-        from scipy.linalg import lapack
+    def of(self, rows: Any) -> Cases:
+        """Some of them."""
+        return replace(
+            self,
+            y=self.y[rows],
+            alpha=self.alpha[rows],
+            penalty=self.penalty.of(rows),
+            leading=self.leading[rows],
+            places=self.places[rows],
+        )
 
-        dual, _ = lapack.dpotrs(self.cholesky, y[: len(self.gram)], lower=1)
-        x, _ = lapack.dtbtrs(self.factor, self.half @ dual, uplo="L", trans="T")
-        return np.asarray(x)
+    # The quadratic ----------------------------------------------------------------------------
 
-    def exact(self, y: Floats, rtol: float = 1e-12, max_steps: int = 50) -> Floats:
-        """The solution with all rows, by conjugate gradients preconditioned with the leading ones."""
-        x = self.leading(y)
-        r = self._adjoint(y - self._apply(x)) - self._smooth(x)
-        enough = rtol * np.linalg.norm(self._adjoint(y))
-        p: Floats = np.zeros_like(x)
-        rho = 1.0
-        for _ in range(max_steps):
-            if np.linalg.norm(r) <= enough:
+    def head(self, y: Floats) -> Floats:
+        """y (N, M) with 0 for the rows of A that are far below alpha."""
+        xp = array_namespace(y)
+        return xp.where(xp.arange(y.shape[1], device=device(y)) < self.leading[:, None], y, 0.0)
+
+    def smooth(self, f: Floats) -> Floats:
+        """``alpha L^T L f``."""
+        return self.alpha[:, None, None] * self.penalty.apply(f)
+
+    def gradient(self, f: Floats, exact: bool = True) -> Floats:
+        """Gradient of the objective; if not exact, of the leading rows alone."""
+        # The residual is taken first: it is small, and so is its rounding.
+        residual = self.a.apply(f) - self.y
+        return self.a.adjoint(residual if exact else self.head(residual)) + self.smooth(f)
+
+    def objective(self, f: Floats) -> Floats:
+        """Twice the objective, (N,)."""
+        return _sum((self.a.apply(f) - self.y) ** 2) + _sum(f * self.smooth(f))
+
+    def scale(self) -> Floats:
+        """``max |A^T y|``, or 1 where that is 0, (N, 1, 1)."""
+        xp = array_namespace(self.y)
+        largest = xp.max(xp.abs(self.a.adjoint(self.y)), axis=(1, 2), keepdims=True)
+        return xp.where(largest > 0, largest, 1.0)
+
+    # Its minimum over free cells ----------------------------------------------------------------
+
+    def minimum(self, free: Any, exact: bool = True) -> Floats:
+        """The minimiser with the other cells held at 0, whatever its signs; if not exact, of the leading rows alone."""
+        xp = array_namespace(self.y)
+        self.cells.free(self.places, self.penalty, free, self.leading)
+        gram = self.cells.gram[self.places]
+        size = gram.shape[1]
+        inner = gram + self.alpha[:, None, None] * xp.eye(size, dtype=gram.dtype, device=device(gram))
+        dual = xp.linalg.solve(inner, self.head(self.y)[:, :size, None])[:, :, 0]
+        x = self.cells.solve(self.places, self._adjoint(dual))
+        return self._refine(x, free, xp.linalg.inv(inner)) if exact else x
+
+    def _refine(self, x: Floats, free: Any, inverse: Floats) -> Floats:
+        """With all rows, from the minimum with the leading ones: conjugate gradients preconditioned by these."""
+        xp = array_namespace(x)
+        inside = xp.astype(free, x.dtype)
+        alpha, size = self.alpha[:, None, None], inverse.shape[1]
+
+        def precondition(r: Floats) -> Floats:
+            smoothed = self.cells.solve(self.places, r)
+            dual = (inverse @ self.head(self.a.apply(smoothed))[:, :size, None])[:, :, 0]
+            return (smoothed - self.cells.solve(self.places, self._adjoint(dual))) / alpha
+
+        enough = RESIDUAL**2 * _sum((inside * self.a.adjoint(self.y)) ** 2)
+        r, p, rho = -inside * self.gradient(x), xp.zeros_like(x), xp.ones_like(enough)
+        for _ in range(STEPS):
+            going = _sum(r * r) > enough
+            if not xp.any(going):
                 break
-            z = self._precondition(r)
-            rho, previous = float(r @ z), rho
-            p = z + rho / previous * p
-            q = self._smooth(p) + self._adjoint(self._apply(p))
-            step = rho / (p @ q)
+            z = precondition(r)
+            rho, before = xp.where(going, _sum(r * z), 1.0), rho
+            p = z + (rho / before)[:, None, None] * p
+            q = inside * (self.smooth(p) + self.a.adjoint(self.a.apply(p)))
+            step = xp.where(going, rho / xp.where(going, _sum(p * q), 1.0), 0.0)[:, None, None]
             x, r = x + step * p, r - step * q
         return x
 
-    def _apply(self, x: Floats) -> Floats:
-        return self.a.apply(self.place(x)[None])[0]
+    def _adjoint(self, dual: Floats) -> Floats:
+        """``A^T c`` of the leading rows alone."""
+        xp = array_namespace(dual)
+        rest = xp.zeros((len(dual), self.y.shape[1] - dual.shape[1]), dtype=dual.dtype, device=device(dual))
+        return self.a.adjoint(xp.concat([dual, rest], axis=1))
 
-    def _adjoint(self, y: Floats) -> Floats:
-        return self.a.adjoint(y[None]).ravel()[self.cells]
+    # The ways to the solution -------------------------------------------------------------------
 
-    def _smooth(self, x: Floats) -> Floats:
-        from scipy.linalg.blas import dsbmv
-
-        return np.asarray(dsbmv(self.bands.shape[0] - 1, self.alpha, self.bands, x, lower=1))
-
-    def _precondition(self, r: Floats) -> Floats:
-        from scipy.linalg import lapack
-
-        half, _ = lapack.dtbtrs(self.factor, r, uplo="L")
-        weak, _ = lapack.dpotrs(self.cholesky, self.half.T @ half, lower=1)
-        x, _ = lapack.dtbtrs(self.factor, half - self.half @ weak, uplo="L", trans="T")
-        return np.asarray(x) / self.alpha
-
-    def place(self, x: Floats) -> Floats:
-        """The cells on the grid, (D1, D2)."""
-        f = np.zeros(self.free.shape)
-        f.ravel()[self.cells] = x
-        return f
-
-
-class Case:
-    """One case at one alpha: gradient and objective of the quadratic, and its minimum over a set of free cells.
-
-    Where ``exact`` is off, as it is for a while in :meth:`solve` and :meth:`gram`, gradient and minimum leave out the
-    rows of A beyond the leading ones.
-    """
-
-    def __init__(self, a: Compression, y: Floats, alpha: float, penalty: Penalty) -> None:
-        self.a, self.y, self.alpha, self.penalty = a, y, alpha, penalty
-        # At least one: LAPACK writes beyond empty arrays.
-        self.leading = max(1, int((a.scale**2 > LEADING * alpha).sum()))
-        self.scale = float(np.abs(a.adjoint(y[None])).max()) or 1.0
-        self.system: FreeSystem | None = None
-        self.rounds, self.exact = 0, True
-
-    def gradient(self, f: Floats) -> Floats:
-        """Gradient of the objective, (D1, D2)."""
-        # The residual is taken first: it is small, and so is its rounding.
-        residual = self.a.apply(f[None]) - self.y
-        if not self.exact:
-            residual[:, self.leading :] = 0.0
-        return self.a.adjoint(residual)[0] + self.alpha * self.penalty.apply(f)
-
-    def objective(self, f: Floats) -> float:
-        """Twice the objective."""
-        misfit = ((self.a.apply(f[None]) - self.y) ** 2).sum()
-        return float(misfit + self.alpha * (f * self.penalty.apply(f)).sum())
-
-    def minimum(self, free: NDArray[np.bool_]) -> Floats:
-        """The minimiser with the other cells held at 0, whatever its signs."""
-        if not free.any():  # LAPACK writes beyond empty arrays.
-            self.system = None
-            return np.zeros(free.shape)
-        if self.system is None or (self.system.free != free).any():
-            self.system = FreeSystem(self.a, self.leading, self.alpha, self.penalty, free)
-        return self.system.place((self.system.exact if self.exact else self.system.leading)(self.y))
-
-    def wrong(self, x: Floats, free: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def wrong(self, x: Floats, free: Any, exact: bool) -> Any:
         """Cells with a sign that the solution does not have: free and negative, or held with a falling objective."""
-        return np.where(free, x < -SIGN_TOLERANCE * x.max(), self.gradient(x) < -KKT_TOLERANCE * self.scale)
+        xp = array_namespace(x)
+        negative = x < -SIGN_TOLERANCE * xp.max(x, axis=(1, 2), keepdims=True)
+        return xp.where(free, negative, self.gradient(x, exact) < -KKT_TOLERANCE * self.scale())
 
-    def exchange(
-        self, free: NDArray[np.bool_], max_rounds: int, few: float = 0.0
-    ) -> tuple[Floats, NDArray[np.bool_], bool]:
-        """Exchange all wrong signs at once, while their number falls: f, the cells to free next, converged.
+    def exchange(self, free: Any, max_rounds: int, *, exact: bool, few: float = 0.0) -> Found:
+        """Exchange all wrong signs at once, while their number falls.
 
-        That is when no more than a few are wrong, as a share of those that are free.
+        A case is settled when no more than a few are wrong, as a share of the cells that are free. If not exact, the
+        leading rows alone count.
         """
-        fewest, patience = free.size + 1, PATIENCE
-        f = np.zeros(free.shape)
+        xp = array_namespace(self.y)
+        found = _nothing(self.y, xp.asarray(free, copy=True))
+        todo, left = xp.arange(len(free), device=device(free)), self
+        fewest = xp.full_like(todo, free.shape[1] * free.shape[2] + 1)
+        patience = xp.full_like(todo, PATIENCE)
         for _ in range(max_rounds):
-            self.rounds += 1
-            f = self.minimum(free)
-            wrong = self.wrong(f, free)
-            count = int(wrong.sum())
-            if count <= few * free.sum():
-                return np.maximum(f, 0.0), free, True
-            free = free ^ wrong
-            fewest, patience = (count, PATIENCE) if count < fewest else (fewest, patience - 1)
-            if patience < 0:
+            x = left.minimum(free, exact)
+            wrong = left.wrong(x, free, exact)
+            count = _count(wrong)
+            settled = count <= few * _count(free)
+            patience = xp.where(count < fewest, PATIENCE, patience - 1)
+            fewest = xp.minimum(count, fewest)
+            found.f[todo] = xp.where(settled[:, None, None], xp.clip(x, 0.0, None), x)
+            free = free ^ (wrong & ~settled[:, None, None])
+            found.free[todo], found.settled[todo] = free, settled
+            found.rounds[todo] += 1
+            going = ~settled & (patience >= 0)
+            if not xp.any(going):
                 break
-        return f, free, False
+            if not xp.all(going):
+                todo, fewest, patience, free = (each[going] for each in (todo, fewest, patience, free))
+                left = left.of(going)
+        return found
 
-    def descend(self, f: Floats, max_rounds: int) -> tuple[Floats, bool]:
+    def descend(self, f: Floats, max_rounds: int) -> Found:
         """Projected Newton steps: slower, but the objective falls at each, so that no set of free cells comes again."""
-        gradient = self.gradient(f)
+        xp = array_namespace(f)
+        found = _nothing(f, f > 0)
+        found.f[...] = f
+        todo, left, gradient = xp.arange(len(f), device=device(f)), self, self.gradient(f)
         for _ in range(max_rounds):
-            self.rounds += 1
-            # Cells next to 0 that should be there would cut every step short.
-            small = f.max() * min(NEXT_TO_ZERO, self.kkt(f, gradient))
-            free = (f > small) | (gradient < -KKT_TOLERANCE * self.scale)
-            x = self.minimum(free)
-            while (blocked := free & (f == 0) & (x < 0)).any():
-                free = free & ~blocked
-                x = self.minimum(free)
-            now, step = self.objective(f), 1.0
-            while True:
-                trial = np.maximum(f + step * (x - f), 0.0)
-                promised = 2 * ARMIJO * float((gradient * (trial - f)).sum())
-                # Next to the solution the objective is flat to rounding.
-                if self.objective(trial) <= now * (1 + 1e-14) + promised:
-                    break
-                step *= 0.5
-                if step < 1e-12:  # not a direction of descent: too ill-conditioned for this
-                    return f, False
-            f = trial
-            gradient = self.gradient(f)
-            if self.kkt(f, gradient) <= KKT_TOLERANCE * 10:
-                return f, True
-        return f, False
+            f, moved = left.search(f, left.newton(f, gradient), gradient)
+            gradient = left.gradient(f)
+            solved = moved & (left.kkt(f, gradient) <= 10 * KKT_TOLERANCE)
+            found.f[todo], found.free[todo], found.settled[todo] = f, f > 0, solved
+            found.rounds[todo] += 1
+            going = moved & ~solved
+            if not xp.any(going):
+                break
+            todo, f, gradient, left = todo[going], f[going], gradient[going], left.of(going)
+        return found
 
-    def kkt(self, f: Floats, gradient: Floats) -> float:
-        """Largest violation of the optimality conditions relative to ``max |A^T y|``."""
-        return float(np.abs(np.where(f > 0, gradient, np.minimum(gradient, 0.0))).max() / self.scale)
+    def kkt(self, f: Floats, gradient: Floats) -> Floats:
+        """Largest violation of the optimality conditions relative to ``max |A^T y|``, (N,)."""
+        return certificate.violation(f, gradient) / self.scale()[:, 0, 0]
 
-    def solve(self, free: NDArray[np.bool_], max_rounds: int) -> tuple[Floats, NDArray[np.bool_], bool]:
-        """f, the cells that are free, converged."""
-        self.exact = False
-        f, free, converged = self.exchange(free, max_rounds - 1)
-        self.exact = True
-        f, free, converged = self.exchange(free, max_rounds - self.rounds)
-        if not converged:
-            f, converged = self.descend(np.maximum(f, 0.0), max_rounds - self.rounds)
-            free = f > 0
-        return f, free, converged
+    def newton(self, f: Floats, gradient: Floats) -> Floats:
+        """The minimum over the cells that are not at 0, or should not be, from which no step is cut short at once."""
+        xp = array_namespace(f)
+        # Cells next to 0 that should be there would cut every step short.
+        small = xp.max(f, axis=(1, 2)) * xp.clip(self.kkt(f, gradient), None, NEXT_TO_ZERO)
+        free = (f > small[:, None, None]) | (gradient < -KKT_TOLERANCE * self.scale())
+        x = self.minimum(free)
+        while xp.any(blocked := free & (f == 0) & (x < 0)):
+            free = free & ~blocked
+            some = xp.any(blocked, axis=(1, 2))
+            x[some] = self.of(some).minimum(free[some])
+        return x
 
-    def gram(self, free: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_]]:
-        """``A R^-1 A^T`` of the leading rows over about the cells that are free at the solution, and these cells."""
-        self.exact = False
-        f, free, settled = self.exchange(free, WALK_ROUNDS, FEW_WRONG)
-        self.exact = True
-        if not settled:
-            f, _ = self.descend(np.maximum(f, 0.0), WALK_DESCENT)
-            free = f > 0
-            self.minimum(free)
-        return np.zeros((self.leading, self.leading)) if self.system is None else self.system.gram, free
+    def search(self, f: Floats, x: Floats, gradient: Floats) -> tuple[Floats, Any]:
+        """From f towards x, steps halved until the objective decreases enough (Armijo), and whether there is such."""
+        xp = array_namespace(f)
+        new, now = xp.asarray(f, copy=True), self.objective(f)
+        trying, step = xp.arange(len(f), device=device(f)), 1.0
+        while len(trying) > 0 and step >= SHORTEST:
+            start = f[trying]
+            trial = xp.clip(start + step * (x[trying] - start), 0.0, None)
+            promised = 2 * ARMIJO * _sum(gradient[trying] * (trial - start))
+            # Next to the solution the objective is flat to rounding.
+            enough = self.of(trying).objective(trial) <= now[trying] * (1 + 1e-14) + promised
+            new[trying[enough]] = trial[enough]
+            trying, step = trying[~enough], 0.5 * step
+        moved = xp.ones(len(f), dtype=xp.bool, device=device(f))
+        moved[trying] = False
+        return new, moved
+
+    def solve(self, free: Any, max_rounds: int) -> Found:
+        """The solution, from these cells; all rounds count."""
+        first = self.exchange(free, max_rounds - 1, exact=False)
+        spent = int(max(first.rounds))
+        found = self.exchange(first.free, max_rounds - spent, exact=True)
+        spent += int(max(found.rounds))
+        return self._finish(found._replace(rounds=first.rounds + found.rounds), max_rounds - spent)
+
+    def settle(self, free: Any) -> Found:
+        """About the solution, from these cells: enough to know what rules look at."""
+        found = self._finish(self.exchange(free, WALK_ROUNDS, exact=False, few=FEW_WRONG), WALK_DESCENT)
+        self.cells.free(self.places, self.penalty, found.free, self.leading)
+        return found
+
+    def _finish(self, found: Found, max_rounds: int) -> Found:
+        """Descend where the exchange has not settled."""
+        xp = array_namespace(found.f)
+        some = ~found.settled
+        if max_rounds > 0 and xp.any(some):
+            last = self.of(some).descend(xp.clip(found.f[some], 0.0, None), max_rounds)
+            for whole, part in zip(found, last._replace(rounds=found.rounds[some] + last.rounds), strict=True):
+                whole[some] = part
+        return found
 
 
 def solve(
@@ -275,34 +322,52 @@ def solve(
     Parameters and result are those of :func:`dexsy_bench.numerics.dual_newton.solve`, but that ``warm``, (N, D1, D2) of
     bool, are cells to free first.
     """
-    alpha = np.broadcast_to(np.asarray(alpha, dtype=np.float64), len(y))
+    cases = Cases.new(a, y, alpha, Roughness(order))
     if warm is None:
-        warm = _near(dual_newton.solve(a, y, _start(a, alpha), loose=True))
-    cases = [Case(a, y[n], alpha[n], Roughness(order)) for n in range(len(y))]
-    solved = [case.solve(warm[n], max_rounds) for n, case in enumerate(cases)]
-    f, free, converged = (np.stack(column) for column in zip(*solved, strict=True))
-    misfit = ((a.apply(f) - y) ** 2).sum(axis=1)
-    penalty = (f * roughness.apply(f, order)).sum(axis=(1, 2))
-    return Solution(f, misfit, penalty, np.array([case.rounds for case in cases]), converged, free)
+        warm = _near(dual_newton.solve(a, y, _start(a, cases.alpha), loose=True))
+    found = cases.solve(warm, max_rounds)
+    misfit, penalty = _sum((a.apply(found.f) - y) ** 2), _sum(found.f * cases.penalty.apply(found.f))
+    return Solution(found.f, misfit, penalty, found.rounds, found.settled, found.free)
 
 
 def walk(a: Compression, y: Floats, alphas: Floats, *, order: int) -> Iterator[Node]:
     """What rules choose by, for all cases at each of alphas, ascending; the largest first."""
     for alpha, start in zip(alphas[::-1], dual_newton.follow(a, y, _start(a, alphas)), strict=True):
-        cases = [Case(a, row, float(alpha), Roughness(order)) for row in y]
-        found = [case.gram(free) for case, free in zip(cases, _near(start), strict=True)]
-        grams, warm = (np.stack(column) for column in zip(*found, strict=True))
-        rounds = np.array([case.rounds for case in cases])
-        yield node(grams, float(alpha), y, warm, start.iterations + rounds)
+        cases = Cases.new(a, y, float(alpha), Roughness(order))
+        found = cases.settle(_near(start))
+        yield node(cases.cells.gram, float(alpha), y, found.free, start.iterations + found.rounds)
 
 
 def _start(a: Compression, alpha: Floats) -> Floats:
     """Alphas of order 0 whose solutions are next to those of these."""
-    return np.maximum(START * alpha, START_LEAST * a.scale[0] ** 2)
+    return array_namespace(alpha).clip(START * alpha**START_POWER, START_LEAST * float(a.scale[0]) ** 2, None)
 
 
-def _near(start: Solution) -> NDArray[np.bool_]:
-    """Cells to free first: those of the start, and the ones next to them."""
-    from scipy.ndimage import binary_dilation
+def _near(start: Solution) -> Any:
+    """Cells to free first: those of the start, and the eight next to each."""
+    near = start.f > 0
+    for axis in (1, 2):
+        across = array_namespace(near).moveaxis(near, axis, 0)
+        wider = array_namespace(near).asarray(across, copy=True)
+        wider[1:] |= across[:-1]
+        wider[:-1] |= across[1:]
+        near = array_namespace(near).moveaxis(wider, 0, axis)
+    return near
 
-    return np.asarray(binary_dilation(start.f > 0, np.ones((1, 3, 3), dtype=bool)))
+
+def _nothing(like: Floats, free: Any) -> Found:
+    """Found before the first round."""
+    xp = array_namespace(like)
+    f = xp.zeros(free.shape, dtype=like.dtype, device=device(like))
+    rounds = xp.zeros(len(f), dtype=xp.int64, device=device(like))
+    return Found(f, free, rounds > 0, rounds)
+
+
+def _sum(x: Any) -> Any:
+    """Of each case, (N,)."""
+    return array_namespace(x).sum(x, axis=tuple(range(1, x.ndim)))
+
+
+def _count(cells: Any) -> Any:
+    xp = array_namespace(cells)
+    return xp.sum(xp.astype(cells, xp.int64), axis=(1, 2))

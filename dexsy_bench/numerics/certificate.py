@@ -25,6 +25,11 @@ def kkt(a: Compression, y: Any, f: Any, penalty_gradient: Any = 0.0) -> Any:
     """
     xp = array_namespace(y)
     gradient = a.adjoint(a.apply(f) - y) + penalty_gradient
-    violation = xp.where(f > 0, xp.abs(gradient), xp.clip(-gradient, 0.0, None))
     scale = xp.max(xp.abs(a.adjoint(y)), axis=(1, 2))
-    return xp.max(violation, axis=(1, 2)) / xp.where(scale > 0, scale, 1.0)
+    return violation(f, gradient) / xp.where(scale > 0, scale, 1.0)
+
+
+def violation(f: Any, gradient: Any) -> Any:
+    """Of these conditions, at f >= 0 with that gradient of the objective, (N,)."""
+    xp = array_namespace(f)
+    return xp.max(xp.where(f > 0, xp.abs(gradient), xp.clip(-gradient, 0.0, None)), axis=(1, 2))

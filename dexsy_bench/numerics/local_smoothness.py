@@ -7,6 +7,7 @@ L is the five-point Laplacian, f being 0 outside the grid.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -34,24 +35,28 @@ def gradient_norm(f: Floats) -> Floats:
     return np.hypot(down, right)
 
 
+@dataclass(frozen=True, eq=False)
 class LocalSmoothness:
-    """That penalty, as :class:`dexsy_bench.numerics.block_pivoting.Penalty` has it.
+    """That penalty, as :class:`dexsy_bench.numerics.free_cells.Penalty` has it.
 
     Parameters
     ----------
-    weights : (D1, D2)
+    weights : (N, D1, D2), or (D1, D2) of one case
         Positive.
     """
 
-    def __init__(self, weights: Floats) -> None:
-        self.weights = weights
+    weights: Floats
+
+    def of(self, cases: Any) -> LocalSmoothness:
+        """Those of some cases, or of one."""
+        return LocalSmoothness(self.weights[cases])
 
     def apply(self, f: Floats) -> Floats:
-        """``L^T W L f``, (D1, D2)."""
+        """``L^T W L f``, (N, D1, D2)."""
         return laplacian(self.weights * laplacian(f))
 
     def banded(self, free: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.intp]]:
-        """``L^T W L`` on the free cells, in the order of the grid: lower bands as LAPACK wants them, flat indices."""
+        """Of one case, on its free cells, in the order of the grid: lower bands as LAPACK wants them, flat indices."""
         cells = np.flatnonzero(free)
         of_free = _matrix(free.shape)[:, cells]
         p = (of_free.T @ (of_free * self.weights.ravel()[:, None])).tocoo()

@@ -6,9 +6,11 @@ Order 1 takes first differences, order 2 second ones, order 0 f itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
 from dexsy_bench.problem import Floats
@@ -17,18 +19,20 @@ STENCILS = {1: (2.0, -1.0), 2: (6.0, -4.0, 1.0)}
 """Half a row of ``D^T D`` for the difference D of that order with zero padding, such as 1, -4, 6, -4, 1."""
 
 
+@cache
+def along(order: int, n: int, shift: int = 0) -> Floats:
+    """``D^T D`` along an axis: of n cells with one another, or with the n that are `shift` cells before, (n, n)."""
+    offsets = np.abs(np.subtract.outer(np.arange(n) + shift, np.arange(n)))
+    return np.array([*STENCILS[order], 0.0])[np.minimum(offsets, order + 1)]
+
+
 def apply(f: Any, order: int) -> Any:
     """``L^T L f`` for (N, D1, D2)."""
     if order == 0:
         return f
-    centre, *beside = STENCILS[order]
-    out = 2 * centre * f
-    for offset, weight in enumerate(beside, 1):
-        out[:, offset:] += weight * f[:, :-offset]
-        out[:, :-offset] += weight * f[:, offset:]
-        out[:, :, offset:] += weight * f[:, :, :-offset]
-        out[:, :, :-offset] += weight * f[:, :, offset:]
-    return out
+    xp = array_namespace(f)
+    one, two = (xp.asarray(along(order, n), dtype=f.dtype, device=device(f)) for n in f.shape[1:])
+    return one @ f + f @ two
 
 
 def banded(free: NDArray[np.bool_], order: int) -> tuple[Floats, NDArray[np.intp]]:
@@ -71,14 +75,31 @@ def banded(free: NDArray[np.bool_], order: int) -> tuple[Floats, NDArray[np.intp
 
 @dataclass(frozen=True)
 class Roughness:
-    """The penalty of an order, as :class:`dexsy_bench.numerics.block_pivoting.Penalty` has it."""
+    """The penalty of an order, as :class:`dexsy_bench.numerics.free_cells.Penalty` has it: the same for all cases."""
 
     order: int
 
+    def of(self, cases: Any) -> Roughness:
+        """The same."""
+        return self
+
     def apply(self, f: Floats) -> Floats:
-        """``L^T L f``, (D1, D2)."""
-        return np.asarray(apply(f[None], self.order)[0])
+        """As the function of that name."""
+        return apply(f, self.order)
 
     def banded(self, free: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.intp]]:
-        """As :func:`banded`."""
+        """As the function of that name."""
         return banded(free, self.order)
+
+    def blocks(self, shape: tuple[int, int]) -> tuple[Floats, Floats]:
+        """``L^T L`` on a grid of that shape, whose rows are taken `order` at a time.
+
+        Returns
+        -------
+        here, below : (size, size)
+            What couples the cells of such a block with one another, and those of the next block with them; all other
+            blocks are 0.
+        """
+        rows, row = self.order, np.eye(shape[1])
+        here = np.kron(along(rows, rows), row) + np.kron(np.eye(rows), along(rows, shape[1]))
+        return np.asarray(here), np.asarray(np.kron(along(rows, rows, rows), row))

@@ -18,7 +18,7 @@ from scipy.optimize import nnls
 
 from dexsy_bench.method import Inverter
 from dexsy_bench.numerics import alpha as rules
-from dexsy_bench.numerics.block_pivoting import FreeSystem
+from dexsy_bench.numerics.block_pivoting import Cases
 from dexsy_bench.numerics.compression import Compression, noise_sd
 from dexsy_bench.numerics.roughness import Roughness
 from dexsy_bench.registry import Registry
@@ -100,8 +100,11 @@ def from_exact_solutions(problem, signals, order):
         if order == 0:
             grams = a.gram((f > 0).astype(float))
         else:
-            grams = np.stack([FreeSystem(a, a.size, alpha, Roughness(order), one > 0).gram for one in f])
-        return a.size - alpha * np.trace(np.linalg.inv(grams + alpha * np.eye(a.size)), axis1=1, axis2=2)
+            cases = Cases.new(a, y, alpha, Roughness(order))
+            cases.minimum(f > 0, exact=False)
+            grams = cases.cells.gram
+        size = grams.shape[1]
+        return size - alpha * np.trace(np.linalg.inv(grams + alpha * np.eye(size)), axis1=1, axis2=2)
 
     along = rules.Curves(
         np.stack([solution.misfit for solution in exact]),

@@ -43,10 +43,12 @@ def test_agrees_with_cvxpy_on_the_raw_data(sampled):
     method = METHOD(METHOD.Options())
     method.prepare(problem)
     y, outside = method.compression.project(signals)
-    for n, f in enumerate(method.start(y)):
-        variance = method.variance(f, y[n], outside[n])
-        np.testing.assert_allclose(variance, np.mean((k @ f.ravel() - measured[n]) ** 2), rtol=1e-6)
-        objective, best = least(k, measured[n], method.weights(f, variance, variance), f.shape)
+    start = method.start(y)
+    variance = method.variance(start, y, outside)
+    weights = method.weights(start, variance, variance)
+    for n, f in enumerate(start):
+        np.testing.assert_allclose(variance[n], np.mean((k @ f.ravel() - measured[n]) ** 2), rtol=1e-6)
+        objective, best = least(k, measured[n], weights[n], f.shape)
         np.testing.assert_allclose(estimate.diagnostics["objective"][n], objective, rtol=1e-6)
         np.testing.assert_allclose(estimate.distributions[n, 0], best / best.sum(), atol=1e-5)
     assert (estimate.diagnostics["kkt"] < 1e-10).all()
@@ -63,15 +65,15 @@ def test_the_solver_satisfies_the_optimality_conditions(seed):
     method.prepare(problem)
     a = method.compression
     y, _ = a.project(noisy_signals(problem, 1, seed=seed))
-    weights = 10 ** rng.uniform(-4, 3, (9, 7))
-    case, other = method.case(y[0], weights), method.case(y[0], weights)
-    f, _, converged = case.solve(np.zeros((9, 7), dtype=bool), 500)
-    assert converged
-    assert case.kkt(f, case.gradient(f)) < 1e-9
-    np.testing.assert_allclose(other.solve(rng.random((9, 7)) > 0.5, 500)[0], f, atol=1e-7 * f.max())
+    weights = 10 ** rng.uniform(-4, 3, (1, 9, 7))
+    cases, others = method.cases(y, weights), method.cases(y, weights)
+    f, _, settled, _ = cases.solve(np.zeros((1, 9, 7), dtype=bool), 500)
+    assert settled
+    assert cases.kkt(f, cases.gradient(f)) < 1e-9
+    np.testing.assert_allclose(others.solve(rng.random((1, 9, 7)) > 0.5, 500).f, f, atol=1e-7 * f.max())
     bends = weights.ravel() * (laplacian_matrix((9, 7)) @ f.ravel()) ** 2
     misfit = (a.matrix() @ f.ravel() - y[0]) ** 2
-    np.testing.assert_allclose(case.objective(f), misfit.sum() + bends.sum(), rtol=1e-9)
+    np.testing.assert_allclose(cases.objective(f), misfit.sum() + bends.sum(), rtol=1e-9)
 
 
 def test_the_differences_are_their_matrices():
@@ -90,10 +92,10 @@ def test_no_cell_pays_more_than_its_share():
     method.prepare(problem)
     estimate = method.invert(signals)
     y, outside = method.compression.project(signals)
-    f = estimate.distributions[0]
-    image = method.compression.apply(f[None])[0]
+    f = estimate.distributions
+    image = method.compression.apply(f)[0]
     f = f * (image @ y[0]) / (image @ image)
-    variance = method.variance(f, y[0], outside[0])
+    variance = method.variance(f, y, outside)
     weights = method.weights(f, variance, variance)
     share = weights * local_smoothness.laplacian(f) ** 2 / variance
     assert 0.5 / method.options.beta_c < share.max() <= 1 / method.options.beta_c

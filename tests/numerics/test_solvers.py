@@ -17,7 +17,7 @@ from references import (
     small_problem,
 )
 
-from dexsy_bench.numerics import block_pivoting, certificate, dual_newton, roughness
+from dexsy_bench.numerics import block_pivoting, certificate, dual_newton, free_cells, roughness
 from dexsy_bench.numerics.compression import Compression
 from dexsy_bench.problem import Acquisition, Grid
 from dexsy_bench.registry import Registry
@@ -232,28 +232,6 @@ def test_the_gradient_certifies_the_objective(problem, seed, alpha, size):
     assert -1e-9 * primal <= primal - optimum <= gap + 1e-9 * primal
 
 
-@pytest.mark.parametrize("symmetric", [False, True])
-def test_torch_gives_what_numpy_gives(symmetric):
-    torch = pytest.importorskip("torch")
-    scenario = Registry().scenario("two_compartment")
-    a = Compression(scenario.problem(100.0), symmetric=symmetric)
-    signals = scenario.cases(0, 5, 100.0, "validation").noisy[:, 0]
-    here, moved = torch.asarray(signals), a.to(torch.asarray(signals))
-    y, there = a.project(signals)[0], moved.project(here)[0]
-    np.testing.assert_allclose(there.numpy(), y, atol=1e-12)
-    ours = dual_newton.solve(a, y, np.geomspace(0.01, 1, 5))
-    theirs = dual_newton.solve(moved, there, torch.asarray(np.geomspace(0.01, 1, 5)))
-    assert isinstance(theirs.f, torch.Tensor)
-    np.testing.assert_allclose(theirs.f.numpy(), ours.f, atol=1e-6 * ours.f.max())
-    np.testing.assert_allclose(theirs.misfit.numpy(), ours.misfit, rtol=1e-8)
-    np.testing.assert_array_equal(theirs.converged.numpy(), ours.converged)
-    path = np.array([0.1, 10.0])
-    for node, other in zip(dual_newton.walk(a, y, path), dual_newton.walk(moved, there, path), strict=True):
-        assert isinstance(other.dof, torch.Tensor)
-        for name in ("misfit", "penalty", "dof", "misfit_slope", "penalty_slope"):
-            np.testing.assert_allclose(getattr(other, name).numpy(), getattr(node, name), rtol=1e-5)
-
-
 def test_the_stated_gap_is_reached(core):
     a, y = core
     solution = dual_newton.solve(a, y, 0.1)
@@ -270,18 +248,71 @@ def test_a_solution_not_reached_says_so(core):
         assert not block_pivoting.solve(a, y, 1e-3, blank, order=order, max_rounds=3).converged.any()
 
 
+# Other libraries, other devices ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+@pytest.mark.parametrize(("order", "cells"), [(0, "Bands"), (1, "Bands"), (1, "Blocks"), (2, "Bands"), (2, "Blocks")])
+def test_torch_gives_what_numpy_gives(cells, symmetric, order, monkeypatch):
+    """Cells are factored by LAPACK on the CPU; what another device does can be done there, too."""
+    torch = pytest.importorskip("torch")
+    scenario = Registry().scenario("two_compartment")
+    a = Compression(scenario.problem(100.0), symmetric=symmetric)
+    signals = scenario.cases(0, 3, 100.0, "validation").noisy[:, 0]
+    here, moved = torch.asarray(signals), a.to(torch.asarray(signals))
+    y, there = a.project(signals)[0], moved.project(here)[0]
+    np.testing.assert_allclose(there.numpy(), y, atol=1e-12)
+    alphas, path = np.geomspace(0.1, 10, 3), np.array([1.0, 10.0])
+    ours, nodes = SOLVERS[order](a, y, alphas), list(WALKS[order](a, y, path))
+    monkeypatch.setattr(block_pivoting, "free_cells", getattr(free_cells, cells))
+    theirs = SOLVERS[order](moved, there, torch.asarray(alphas))
+    assert isinstance(theirs.f, torch.Tensor)
+    np.testing.assert_allclose(theirs.f.numpy(), ours.f, atol=1e-6 * ours.f.max())
+    np.testing.assert_allclose(theirs.misfit.numpy(), ours.misfit, rtol=1e-8)
+    np.testing.assert_array_equal(theirs.converged.numpy(), ours.converged)
+    for node, other in zip(nodes, WALKS[order](moved, there, path), strict=True):
+        assert isinstance(other.dof, torch.Tensor)
+        for name in ("misfit", "penalty", "dof", "misfit_slope", "penalty_slope"):
+            np.testing.assert_allclose(getattr(other, name).numpy(), getattr(node, name), rtol=1e-5)
+
+
+@pytest.mark.parametrize("cells", [free_cells.Bands, free_cells.Blocks])
+@pytest.mark.parametrize("order", [1, 2])
+@seeded(30)
+@given(problem=problems, seed=SEEDS, shares=st.lists(st.sampled_from([0.0, 0.1, 0.5, 1.0]), min_size=1, max_size=4))
+def test_cells_freed_and_held_are_the_dense_matrix_on_them(cells, order, problem, seed, shares):
+    """Also after others were free, and for some of the cases."""
+    rng = np.random.default_rng(seed)
+    a, shape = Compression(problem), problem.grid.shape
+    y, n = np.zeros((len(shares) + 1, a.size)), len(shares)
+    which, rows = np.arange(1, n + 1)[::-1], rng.integers(1, a.size + 1, n)
+    held = cells(a, int(rows.max()), y)
+    for _ in range(2):
+        free = rng.random((n, *shape)) < np.array(shares)[:, None, None]
+        held.free(which, roughness.Roughness(order), free, rows)
+    b = rng.standard_normal((n, *shape))
+    x = held.solve(which, b)
+    for k in range(n):
+        on = free[k].ravel()
+        inverse = np.zeros((on.size, on.size))
+        inverse[np.ix_(on, on)] = np.linalg.inv(penalty(order, shape)[np.ix_(on, on)])
+        np.testing.assert_allclose(x[k].ravel(), inverse @ b[k].ravel(), atol=1e-8 * np.abs(inverse).sum())
+        leading = a.matrix()[: rows[k]]
+        gram = np.zeros((rows.max(), rows.max()))
+        gram[: rows[k], : rows[k]] = leading @ inverse @ leading.T
+        np.testing.assert_allclose(held.gram[which[k]], gram, atol=1e-9 * max(1.0, np.abs(gram).max()))
+
+
 # The safeguard of block pivoting ------------------------------------------------------------
 
 
-class Watched(block_pivoting.Case):
+class Watched(block_pivoting.Cases):
     """Notes the objective at each step, where the KKT residual is asked for."""
 
-    def __init__(self, *given):
-        super().__init__(*given)
-        self.trace = []
+    trace = []
 
     def kkt(self, f, gradient):
-        self.trace.append(self.objective(f))
+        self.trace.append(self.objective(f)[0])
         return super().kkt(f, gradient)
 
 
@@ -303,25 +334,27 @@ def starts(a, others):
 def test_descent_alone_finds_the_solution(start, alpha, order, core):
     a, y = core
     best = SOLVERS[order](a, y[:2], alpha)
-    case = Watched(a, y[1], alpha, roughness.Roughness(order))
-    f, converged = case.descend(starts(a, best.f[0])[start], 300)
-    assert converged
-    assert (f >= 0).all()
-    np.testing.assert_allclose(case.objective(f), best.misfit[1] + alpha * best.penalty[1], rtol=1e-9)
+    case = Watched.new(a, y[1:2], alpha, roughness.Roughness(order))
+    case.trace.clear()
+    found = case.descend(starts(a, best.f[0])[start][None], 300)
+    assert found.settled
+    assert (found.f >= 0).all()
+    np.testing.assert_allclose(case.objective(found.f), best.misfit[1] + alpha * best.penalty[1], rtol=1e-9)
+    assert len(case.trace) > 1
     assert (np.diff(case.trace) <= 1e-12 * case.trace[0]).all()
 
 
 def test_the_safeguard_takes_over_where_the_exchange_stalls(core, monkeypatch):
     a, y = core
     calls = []
-    descend = block_pivoting.Case.descend
+    descend = block_pivoting.Cases.descend
 
     def counted(self, f, max_rounds):
         calls.append(max_rounds)
         return descend(self, f, max_rounds)
 
     best = SOLVERS[2](a, y, 1e-3)
-    monkeypatch.setattr(block_pivoting.Case, "descend", counted)
+    monkeypatch.setattr(block_pivoting.Cases, "descend", counted)
     poor = np.stack([starts(a, best.f[0])["one cell"]] * len(y)) > 0
     solution = SOLVERS[2](a, y, 1e-3, poor)
     assert calls
