@@ -59,7 +59,7 @@ STEPS = 50
 
 START, START_POWER = 0.1, 0.8
 """The first guess is the order-0 solution at this multiple of this power of alpha, and the cells next to it: about as
-wide, at signals of S(0, 0) = 1, and rather too few cells than too many, which take longer to settle."""
+wide, for kernels that are 1 at b = 0, and rather too few cells than too many, which take longer to settle."""
 
 START_LEAST = 1e-9
 """But not below this multiple of the largest squared row norm of A, where order 0 takes longer than it saves."""
@@ -94,6 +94,8 @@ class Cases:
     y : (N, M)
     alpha : (N,)
     penalty : Penalty
+    scale : (N, 1, 1)
+        ``max |A^T y|``, or 1 where that is 0.
     leading : (N,)
         Number of rows of A that are not far below alpha, one at least.
     cells : FreeCells
@@ -105,6 +107,7 @@ class Cases:
     y: Floats
     alpha: Floats
     penalty: Penalty
+    scale: Floats
     leading: Any
     cells: FreeCells
     places: Any
@@ -115,8 +118,9 @@ class Cases:
         xp = array_namespace(y)
         each = xp.zeros_like(y[:, 0]) + alpha
         leading = xp.clip(xp.sum(xp.astype(a.scale**2 > LEADING * each[:, None], xp.int64), axis=1), 1, None)
-        cells = free_cells(a, int(xp.max(leading)), y)
-        return cls(a, y, each, penalty, leading, cells, xp.arange(len(y), device=device(y)))
+        largest = xp.max(xp.abs(a.adjoint(y)), axis=(1, 2), keepdims=True)
+        scale, cells = xp.where(largest > 0, largest, 1.0), free_cells(a, int(xp.max(leading)), y)
+        return cls(a, y, each, penalty, scale, leading, cells, xp.arange(len(y), device=device(y)))
 
     def of(self, rows: Any) -> Cases:
         """Some of them."""
@@ -125,6 +129,7 @@ class Cases:
             y=self.y[rows],
             alpha=self.alpha[rows],
             penalty=self.penalty.of(rows),
+            scale=self.scale[rows],
             leading=self.leading[rows],
             places=self.places[rows],
         )
@@ -150,12 +155,6 @@ class Cases:
         """Twice the objective, (N,)."""
         return _sum((self.a.apply(f) - self.y) ** 2) + _sum(f * self.smooth(f))
 
-    def scale(self) -> Floats:
-        """``max |A^T y|``, or 1 where that is 0, (N, 1, 1)."""
-        xp = array_namespace(self.y)
-        largest = xp.max(xp.abs(self.a.adjoint(self.y)), axis=(1, 2), keepdims=True)
-        return xp.where(largest > 0, largest, 1.0)
-
     # Its minimum over free cells ----------------------------------------------------------------
 
     def minimum(self, free: Any, exact: bool = True) -> Floats:
@@ -167,17 +166,18 @@ class Cases:
         inner = gram + self.alpha[:, None, None] * xp.eye(size, dtype=gram.dtype, device=device(gram))
         dual = xp.linalg.solve(inner, self.head(self.y)[:, :size, None])[:, :, 0]
         x = self.cells.solve(self.places, self._adjoint(dual))
-        return self._refine(x, free, xp.linalg.inv(inner)) if exact else x
+        return self._refine(x, free, inner) if exact else x
 
-    def _refine(self, x: Floats, free: Any, inverse: Floats) -> Floats:
+    def _refine(self, x: Floats, free: Any, inner: Floats) -> Floats:
         """With all rows, from the minimum with the leading ones: conjugate gradients preconditioned by these."""
         xp = array_namespace(x)
         inside = xp.astype(free, x.dtype)
-        alpha, size = self.alpha[:, None, None], inverse.shape[1]
+        alpha, size = self.alpha[:, None, None], inner.shape[1]
 
         def precondition(r: Floats) -> Floats:
             smoothed = self.cells.solve(self.places, r)
-            dual = (inverse @ self.head(self.a.apply(smoothed))[:, :size, None])[:, :, 0]
+            # Solved for each time: an inverse is the less accurate the smaller alpha is.
+            dual = xp.linalg.solve(inner, self.head(self.a.apply(smoothed))[:, :size, None])[:, :, 0]
             return (smoothed - self.cells.solve(self.places, self._adjoint(dual))) / alpha
 
         enough = RESIDUAL**2 * _sum((inside * self.a.adjoint(self.y)) ** 2)
@@ -206,20 +206,20 @@ class Cases:
         """Cells with a sign that the solution does not have: free and negative, or held with a falling objective."""
         xp = array_namespace(x)
         negative = x < -SIGN_TOLERANCE * xp.max(x, axis=(1, 2), keepdims=True)
-        return xp.where(free, negative, self.gradient(x, exact) < -KKT_TOLERANCE * self.scale())
+        return xp.where(free, negative, self.gradient(x, exact) < -KKT_TOLERANCE * self.scale)
 
-    def exchange(self, free: Any, max_rounds: int, *, exact: bool, few: float = 0.0) -> Found:
+    def exchange(self, free: Any, max_rounds: Any, *, exact: bool, few: float = 0.0) -> Found:
         """Exchange all wrong signs at once, while their number falls.
 
         A case is settled when no more than a few are wrong, as a share of the cells that are free. If not exact, the
-        leading rows alone count.
+        leading rows alone count. Rounds are given for all, or for each, (N,).
         """
         xp = array_namespace(self.y)
         found = _nothing(self.y, xp.asarray(free, copy=True))
         todo, left = xp.arange(len(free), device=device(free)), self
         fewest = xp.full_like(todo, free.shape[1] * free.shape[2] + 1)
-        patience = xp.full_like(todo, PATIENCE)
-        for _ in range(max_rounds):
+        patience, last = xp.full_like(todo, PATIENCE), xp.zeros_like(todo) + max_rounds
+        for done in range(1, int(xp.max(last)) + 1):
             x = left.minimum(free, exact)
             wrong = left.wrong(x, free, exact)
             count = _count(wrong)
@@ -230,42 +230,45 @@ class Cases:
             free = free ^ (wrong & ~settled[:, None, None])
             found.free[todo], found.settled[todo] = free, settled
             found.rounds[todo] += 1
-            going = ~settled & (patience >= 0)
+            going = ~settled & (patience >= 0) & (done < last)
             if not xp.any(going):
                 break
             if not xp.all(going):
-                todo, fewest, patience, free = (each[going] for each in (todo, fewest, patience, free))
+                todo, fewest, patience, last, free = (each[going] for each in (todo, fewest, patience, last, free))
                 left = left.of(going)
         return found
 
-    def descend(self, f: Floats, max_rounds: int) -> Found:
+    def descend(self, f: Floats, max_rounds: Any) -> Found:
         """Projected Newton steps: slower, but the objective falls at each, so that no set of free cells comes again."""
         xp = array_namespace(f)
         found = _nothing(f, f > 0)
         found.f[...] = f
-        todo, left, gradient = xp.arange(len(f), device=device(f)), self, self.gradient(f)
-        for _ in range(max_rounds):
+        last = xp.zeros_like(found.rounds) + max_rounds
+        todo = xp.nonzero(last > 0)[0]
+        f, last, left = f[todo], last[todo], self.of(todo)
+        gradient = left.gradient(f)
+        for done in range(1, int(xp.max(last)) + 1 if len(todo) > 0 else 1):
             f, moved = left.search(f, left.newton(f, gradient), gradient)
             gradient = left.gradient(f)
             solved = moved & (left.kkt(f, gradient) <= 10 * KKT_TOLERANCE)
             found.f[todo], found.free[todo], found.settled[todo] = f, f > 0, solved
             found.rounds[todo] += 1
-            going = moved & ~solved
+            going = moved & ~solved & (done < last)
             if not xp.any(going):
                 break
-            todo, f, gradient, left = todo[going], f[going], gradient[going], left.of(going)
+            todo, f, gradient, last, left = todo[going], f[going], gradient[going], last[going], left.of(going)
         return found
 
     def kkt(self, f: Floats, gradient: Floats) -> Floats:
         """Largest violation of the optimality conditions relative to ``max |A^T y|``, (N,)."""
-        return certificate.violation(f, gradient) / self.scale()[:, 0, 0]
+        return certificate.violation(f, gradient) / self.scale[:, 0, 0]
 
     def newton(self, f: Floats, gradient: Floats) -> Floats:
         """The minimum over the cells that are not at 0, or should not be, from which no step is cut short at once."""
         xp = array_namespace(f)
         # Cells next to 0 that should be there would cut every step short.
         small = xp.max(f, axis=(1, 2)) * xp.clip(self.kkt(f, gradient), None, NEXT_TO_ZERO)
-        free = (f > small[:, None, None]) | (gradient < -KKT_TOLERANCE * self.scale())
+        free = (f > small[:, None, None]) | (gradient < -KKT_TOLERANCE * self.scale)
         x = self.minimum(free)
         while xp.any(blocked := free & (f == 0) & (x < 0)):
             free = free & ~blocked
@@ -293,10 +296,9 @@ class Cases:
     def solve(self, free: Any, max_rounds: int) -> Found:
         """The solution, from these cells; all rounds count."""
         first = self.exchange(free, max_rounds - 1, exact=False)
-        spent = int(max(first.rounds))
-        found = self.exchange(first.free, max_rounds - spent, exact=True)
-        spent += int(max(found.rounds))
-        return self._finish(found._replace(rounds=first.rounds + found.rounds), max_rounds - spent)
+        found = self.exchange(first.free, max_rounds - first.rounds, exact=True)
+        rounds = first.rounds + found.rounds
+        return self._finish(found._replace(rounds=rounds), max_rounds - rounds)
 
     def settle(self, free: Any) -> Found:
         """About the solution, from these cells: enough to know what rules look at."""
@@ -304,13 +306,13 @@ class Cases:
         self.cells.free(self.places, self.penalty, found.free, self.leading)
         return found
 
-    def _finish(self, found: Found, max_rounds: int) -> Found:
+    def _finish(self, found: Found, max_rounds: Any) -> Found:
         """Descend where the exchange has not settled, from the solution of order 0 that is next to this one."""
         some = ~found.settled
-        if max_rounds > 0 and array_namespace(some).any(some):
-            left = self.of(some)
+        if array_namespace(some).any(some):
+            left, rounds = self.of(some), (0 * found.rounds + max_rounds)[some]
             start = dual_newton.solve(self.a, left.y, _start(self.a, left.alpha), loose=True)
-            last = left.descend(start.f, max_rounds)
+            last = left.descend(start.f, rounds)
             for whole, part in zip(found, last._replace(rounds=found.rounds[some] + last.rounds), strict=True):
                 whole[some] = part
         return found

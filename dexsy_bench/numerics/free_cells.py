@@ -50,7 +50,7 @@ class FreeCells(Protocol):
 
 def free_cells(a: Compression, leading: int, y: Floats) -> FreeCells:
     """For the N cases of y, none of whose cells is free yet, and up to so many leading rows of A."""
-    return (Bands if str(device(y)) == "cpu" else Blocks)(a, leading, y)
+    return (Bands if str(device(y)).startswith("cpu") else Blocks)(a, leading, y)
 
 
 class Bands:

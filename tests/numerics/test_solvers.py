@@ -245,7 +245,11 @@ def test_a_solution_not_reached_says_so(core):
     assert not dual_newton.solve(a, y, 1e-4, max_iterations=1).converged.any()
     blank = np.zeros((len(y), *a.shape), dtype=bool)
     for order in (1, 2):
-        assert not block_pivoting.solve(a, y, 1e-3, blank, order=order, max_rounds=3).converged.any()
+        for rounds in (1, 3):
+            solution = block_pivoting.solve(a, y, 1e-3, blank, order=order, max_rounds=rounds)
+            assert not solution.converged.any()
+            assert (solution.iterations <= rounds).all()
+            assert (solution.f >= 0).all()
 
 
 # Other libraries, other devices ----------------------------------------------------------------
@@ -306,16 +310,6 @@ def test_cells_freed_and_held_are_the_dense_matrix_on_them(cells, order, problem
 # The safeguard of block pivoting ------------------------------------------------------------
 
 
-class Watched(block_pivoting.Cases):
-    """Notes the objective at each step, where the KKT residual is asked for."""
-
-    trace = []
-
-    def kkt(self, f, gradient):
-        self.trace.append(self.objective(f)[0])
-        return super().kkt(f, gradient)
-
-
 def starts(a, others):
     """Poor guesses of the solution."""
     rng = np.random.default_rng(0)
@@ -331,17 +325,36 @@ def starts(a, others):
 @pytest.mark.parametrize("alpha", [1e-3, 0.01])
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("start", ["nothing", "one cell", "everything", "noise", "another case"])
-def test_descent_alone_finds_the_solution(start, alpha, order, core):
+def test_descent_alone_finds_the_solution(start, alpha, order, core, monkeypatch):
     a, y = core
+    trace, kkt = [], block_pivoting.Cases.kkt
+
+    def watched(self, f, gradient):
+        trace.append(self.objective(f)[0])
+        return kkt(self, f, gradient)
+
     best = SOLVERS[order](a, y[:2], alpha)
-    case = Watched.new(a, y[1:2], alpha, roughness.Roughness(order))
-    case.trace.clear()
+    monkeypatch.setattr(block_pivoting.Cases, "kkt", watched)
+    case = block_pivoting.Cases.new(a, y[1:2], alpha, roughness.Roughness(order))
     found = case.descend(starts(a, best.f[0])[start][None], 300)
     assert found.settled
     assert (found.f >= 0).all()
     np.testing.assert_allclose(case.objective(found.f), best.misfit[1] + alpha * best.penalty[1], rtol=1e-9)
-    assert len(case.trace) > 1
-    assert (np.diff(case.trace) <= 1e-12 * case.trace[0]).all()
+    assert len(trace) > 1
+    assert (np.diff(trace) <= 1e-12 * trace[0]).all()
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_next_to_no_weight_is_solved_as_exactly(order, core):
+    """Where the system is ill-conditioned, and a case needs more rounds than its batch."""
+    a, y = core
+    alphas = np.geomspace(1e-6, 1.0, len(y))
+    solution = SOLVERS[order](a, y, alphas)
+    assert solution.converged.all()
+    pull = alphas[:, None, None] * roughness.apply(solution.f, order)
+    assert (certificate.kkt(a, y, solution.f, pull) < 1e-12).all()
+    alone = SOLVERS[order](a, y[:1], alphas[0])
+    assert alone.iterations[0] == solution.iterations[0]
 
 
 def test_the_safeguard_takes_over_where_the_exchange_stalls(core, monkeypatch):
