@@ -348,7 +348,7 @@ def test_descent_alone_finds_the_solution(start, alpha, order, core, monkeypatch
 def test_next_to_no_weight_is_solved_as_exactly(order, core):
     """Where the system is ill-conditioned, and a case needs more rounds than its batch."""
     a, y = core
-    alphas = np.geomspace(1e-6, 1.0, len(y))
+    alphas = np.geomspace(1e-7, 1.0, len(y))
     solution = SOLVERS[order](a, y, alphas)
     assert solution.converged.all()
     pull = alphas[:, None, None] * roughness.apply(solution.f, order)
