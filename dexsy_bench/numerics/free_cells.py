@@ -57,13 +57,15 @@ class Bands:
     """By banded Cholesky factors, as :class:`FreeCells` has it; for arrays whose memory NumPy can share."""
 
     def __init__(self, a: Compression, leading: int, y: Floats) -> None:
-        self.columns, self.shape, self.xp = a.columns, a.shape, array_namespace(y)
+        self.columns, self.xp = a.columns, array_namespace(y)
         self.gram = self.xp.zeros((len(y), leading, leading), dtype=y.dtype)
         self._free = np.zeros((len(y), *a.shape), dtype=bool)
         self._factors: list[Any] = [None] * len(y)
 
     def free(self, cases: Any, penalty: Penalty, free: Any, leading: Any) -> None:
         """As :meth:`FreeCells.free`."""
+        from scipy.linalg import lapack
+
         cases, free, leading, gram = (np.asarray(each) for each in (cases, free, leading, self.gram))
         for n in np.flatnonzero((self._free[cases] != free).any(axis=(1, 2))):
             case, rows = cases[n], leading[n]
@@ -71,7 +73,7 @@ class Bands:
             self._factors[case] = None
             if free[n].any():  # LAPACK writes beyond empty arrays.
                 factor, cells = self._factors[case] = self._factor(penalty.of(n), free[n])
-                half = _substitute(factor, self.columns[cells, :rows])
+                half, _ = lapack.dtbtrs(factor, self.columns[cells, :rows], uplo="L")
                 gram[case, :rows, :rows] = half.T @ half
 
     @staticmethod
@@ -86,20 +88,15 @@ class Bands:
 
     def solve(self, cases: Any, b: Floats) -> Floats:
         """As :meth:`FreeCells.solve`."""
+        from scipy.linalg import lapack
+
         right = np.asarray(b).reshape(len(b), -1)
         x = np.zeros(right.shape)
         for n, case in enumerate(np.asarray(cases)):
             if self._factors[case] is not None:
                 factor, cells = self._factors[case]
-                x[n, cells] = _substitute(factor, _substitute(factor, right[n, cells]), "T")
+                x[n, cells], _ = lapack.dpbtrs(factor, right[n, cells], lower=1)
         return self.xp.asarray(x.reshape(b.shape))
-
-
-def _substitute(factor: Floats, b: Floats, transposed: str = "N") -> Floats:
-    """``C^-1 b``, or ``C^-T b``, for the Cholesky factor C."""
-    from scipy.linalg import lapack
-
-    return np.asarray(lapack.dtbtrs(factor, b, uplo="L", trans=transposed)[0])
 
 
 class Blocks:
